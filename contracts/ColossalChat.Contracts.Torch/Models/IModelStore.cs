@@ -1,0 +1,62 @@
+
+namespace ColossalChat.Contracts.Torch;
+
+/// <summary>
+/// Owns every model loaded on a node, under the names of the configuration's <c>models</c> section, with reference
+/// counts. Roles borrow; nobody loads a second copy. Shared: <c>Resolve&lt;IModelStore&gt;("models")</c>.
+/// </summary>
+public interface IModelStore
+{
+    /// <summary>Names that can be borrowed.</summary>
+    IReadOnlyList<string> Names { get; }
+
+    /// <summary>Borrows a model, loading it at first use. Disposing the result gives it back.</summary>
+    /// <exception cref="UserErrorException">The name is not configured; the message lists those that are.</exception>
+    IBorrowedModel Borrow(string name);
+}
+
+/// <summary>
+/// A model on loan. Several loans may share weights: with <c>reference { same-as = policy }</c> the reference is the
+/// policy with its adapter off.
+/// </summary>
+public interface IBorrowedModel : IDisposable
+{
+    /// <summary>Name in the store.</summary>
+    string Name { get; }
+
+    /// <summary>Device name for <see cref="IDeviceLeases"/>.</summary>
+    string DeviceName { get; }
+
+    /// <summary>The decoder.</summary>
+    ICausalModel Body { get; }
+
+    /// <summary>The value head; null on a language model.</summary>
+    IOutputHead? ValueHead { get; }
+
+    /// <summary>The adapter attached to it, or null.</summary>
+    IAttachedAdapter? Adapter { get; }
+
+    /// <summary>Tokenizer and chat template of its folder.</summary>
+    TextModel Text { get; }
+
+    /// <summary>Writes text with it. Call within <see cref="Activate"/>.</summary>
+    ITextGenerator Generator { get; }
+
+    /// <summary>Judges text with it. Call within <see cref="Activate"/>.</summary>
+    ILanguageModel LanguageModel { get; }
+
+    /// <summary>
+    /// Puts the weights into the state this loan means (adapter on or off) until the result is disposed. Hold the
+    /// device's lease around it.
+    /// </summary>
+    IDisposable Activate();
+
+    /// <summary>True when this loan's weights are the very tensors that are trained under <paramref name="trained"/>.</summary>
+    bool SharesWeightsWith(string trained);
+
+    /// <summary>
+    /// Writes a Hugging Face folder: config, weights, tokenizer files, template; an adapter in PEFT's layout beside them.
+    /// Complete or not at all.
+    /// </summary>
+    void Export(string folder);
+}

@@ -1,0 +1,129 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>Everything the actors need to carry out one stage in this process.</summary>
+public sealed record RunDefinition
+{
+    /// <summary>What the stage declares.</summary>
+    public required StagePlan Plan { get; init; }
+
+    /// <summary>Makers of the roles that take part.</summary>
+    public required RunRoles Roles { get; init; }
+
+    /// <summary>Turns on the device that all roles of this process share.</summary>
+    public required IDeviceLeases Devices { get; init; }
+
+    /// <summary>Device name of those turns, such as <c>cpu</c>.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Folder of this run; checkpoints go to <c>checkpoints/</c>, exported models to <c>models/</c> below it.</summary>
+    public required string RunFolder { get; init; }
+
+    /// <summary>Iterations between checkpoints; 0 saves at the end and on a stop only.</summary>
+    public long CheckpointEvery { get; init; }
+
+    /// <summary>Newest checkpoints kept; at least 1.</summary>
+    public int KeepCheckpoints { get; init; } = 2;
+
+    /// <summary>Ends the run after this many iterations counted from the start of the run (schedules still see the whole); null for none.</summary>
+    public long? MaxIterations { get; init; }
+
+    /// <summary>Checkpoint folder to continue from, or null.</summary>
+    public string? ResumeFrom { get; init; }
+
+    /// <summary>Takes what happens.</summary>
+    public required IRunObserver Observer { get; init; }
+
+    /// <summary>Time limits, queues and retries of the actors.</summary>
+    public FlowOptions Flow { get; init; } = new();
+}
+
+/// <summary>
+/// Makers of roles. A maker is called again when a failed role is restarted. Roles that the plan does not need are null.
+/// </summary>
+public sealed record RunRoles
+{
+    /// <summary>Online: prompts.</summary>
+    public Func<IPromptSource>? Prompts { get; init; }
+
+    /// <summary>Online: the policy's rollouts.</summary>
+    public Func<IRolloutRole>? Rollout { get; init; }
+
+    /// <summary>Online: one scorer for each kind of <see cref="StagePlan.ScoresNeeded"/>.</summary>
+    public IReadOnlyDictionary<ScoreKind, Func<IScoringRole>> Scorers { get; init; } = new Dictionary<ScoreKind, Func<IScoringRole>>();
+
+    /// <summary>Online: experience.</summary>
+    public Func<IExperienceRole>? Experience { get; init; }
+
+    /// <summary>Offline: batches.</summary>
+    public Func<IBatchSource>? Batches { get; init; }
+
+    /// <summary>A trainer for each model of <see cref="StagePlan.ModelsTrained"/>.</summary>
+    public required IReadOnlyDictionary<string, Func<ITrainerRole>> Trainers { get; init; }
+}
+
+/// <summary>Takes what happens in a run. Called from actor threads, one call at a time.</summary>
+public interface IRunObserver
+{
+    /// <summary>The run begins.</summary>
+    /// <param name="firstIteration">1, or the one after the checkpoint.</param>
+    /// <param name="iterations">The whole run's.</param>
+    void Started(long firstIteration, long iterations);
+
+    /// <summary>An iteration or a measurement ended.</summary>
+    void Reported(IterationReport report);
+
+    /// <summary>Something to note: checkpoint saved, role restarted, batch replayed, overflow skipped, resumed.</summary>
+    /// <param name="kind">Short word, such as <c>checkpoint</c>, <c>restart</c>, <c>overflow</c>.</param>
+    /// <param name="message">One sentence.</param>
+    void Noted(string kind, string message);
+}
+
+/// <summary>What one iteration or measurement gave.</summary>
+/// <param name="Iteration">From 1; 0 for the measurement before training.</param>
+/// <param name="Purpose">Training or measuring.</param>
+/// <param name="Metrics">All numbers, timings included as <c>timing/generate_s</c>, <c>timing/score_s</c>, <c>timing/learn_s</c>, <c>perf/step_s</c>.</param>
+/// <param name="Samples">Rows to read.</param>
+public sealed record IterationReport(
+    long Iteration,
+    BatchPurpose Purpose,
+    IReadOnlyDictionary<string, double> Metrics,
+    IReadOnlyList<SampleRow> Samples);
+
+/// <summary>How a run ended.</summary>
+/// <param name="ExitCode">Ok, Interrupted (stopped after a checkpoint) or Failed.</param>
+/// <param name="Failure">Why it failed; null otherwise.</param>
+/// <param name="LastIteration">Last finished iteration.</param>
+/// <param name="Checkpoint">Folder of the last checkpoint, or null.</param>
+/// <param name="ModelFolders">Exported model folders by model; only when Ok.</param>
+public sealed record RunEnd(
+    ExitCode ExitCode,
+    string? Failure,
+    long LastIteration,
+    string? Checkpoint,
+    IReadOnlyDictionary<string, string> ModelFolders);
+
+/// <summary>Time limits, queues and retries; section <c>flow</c> of the configuration.</summary>
+public sealed record FlowOptions : ICheckedOptions
+{
+    /// <summary>Longest time one role call may take. 1 s to 24 h; default 30 min.</summary>
+    public TimeSpan RoleTimeout { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Rollout batches between prompts and experience at one time (credits). 1 to 64; default 4.</summary>
+    public int BatchesInFlight { get; init; } = 4;
+
+    /// <summary>Restarts of one role within ten minutes before the run fails. 0 to 100; default 3.</summary>
+    public int RoleRestarts { get; init; } = 3;
+
+    /// <inheritdoc/>
+    public IEnumerable<string> Problems()
+    {
+        if (RoleTimeout < TimeSpan.FromSeconds(1) || RoleTimeout > TimeSpan.FromHours(24))
+            yield return $"role-timeout is {RoleTimeout}; it must be from 1 s to 24 h.";
+        if (BatchesInFlight is < 1 or > 64)
+            yield return $"batches-in-flight is {BatchesInFlight}; it must be from 1 to 64.";
+        if (RoleRestarts is < 0 or > 100)
+            yield return $"role-restarts is {RoleRestarts}; it must be from 0 to 100.";
+    }
+}
