@@ -43,6 +43,9 @@ public interface ITrainingEngine : IStatefulRole, IDisposable
     /// <summary>Updates applied so far.</summary>
     long Steps { get; }
 
+    /// <summary>Padded tokens that a micro-batch should hold at most; whoever makes a window cuts it by this.</summary>
+    int MicroBatchTokens => 8192;
+
     /// <summary>Parameters that train.</summary>
     IReadOnlyList<ParameterSlot> Trainable { get; }
 }

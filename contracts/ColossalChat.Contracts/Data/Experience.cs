@@ -57,6 +57,9 @@ public static class ExperienceColumns
     /// <summary>Per token: truncated importance weight of a stale sample; absent or 1 when on-policy.</summary>
     public const string ImportanceWeights = "importance-weights";
 
+    /// <summary>One a row: the temperature its log-probabilities were taken at (<see cref="Rollout.Temperature"/>); absent means 1.</summary>
+    public const string Temperature = "temperature";
+
     /// <summary>One a row: the pair a sequence belongs to, as a whole number. Rows 2i and 2i + 1 are chosen and rejected.</summary>
     public const string Pair = "pair";
 }

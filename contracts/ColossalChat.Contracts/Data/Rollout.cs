@@ -31,7 +31,10 @@ public enum FinishReason
 /// <summary>What the policy wrote for one batch; one row a sequence, response tokens only.</summary>
 /// <param name="Prompts">What it answered.</param>
 /// <param name="Tokens">Response token ids, the stop token included when one came.</param>
-/// <param name="LogProbs">Nats, of each token under exactly the distribution it was drawn from; shape of <paramref name="Tokens"/>.</param>
+/// <param name="LogProbs">
+/// Nats, of each token at <see cref="Temperature"/>; shape of <paramref name="Tokens"/>. Exactly the distribution it was drawn from, except
+/// that what top-k, top-p, min-p or a repetition penalty cut away is left in, so that ratios and divergences stay well defined.
+/// </param>
 /// <param name="IsTarget">True where a token counts in losses; shape of <paramref name="Tokens"/>.</param>
 /// <param name="WeightVersions">The policy weights that wrote each token; shape of <paramref name="Tokens"/>.</param>
 /// <param name="FinishReasons">Why each row ended.</param>
@@ -43,6 +46,12 @@ public sealed record Rollout(
     Ragged<long> WeightVersions,
     IReadOnlyList<FinishReason> FinishReasons)
 {
+    /// <summary>
+    /// Temperature of <see cref="LogProbs"/>: logits were divided by it. Whoever compares log-probabilities with these (reference,
+    /// trainer) divides by it too. Above 0; 1 for greedy answers.
+    /// </summary>
+    public double Temperature { get; init; } = 1;
+
     /// <summary>The batch.</summary>
     public BatchId Batch => Prompts.Batch;
 
