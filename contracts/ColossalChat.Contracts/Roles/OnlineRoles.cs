@@ -7,6 +7,14 @@ namespace ColossalChat.Contracts;
 public interface IPromptSource : IStatefulRole
 {
     /// <summary>
+    /// Called once before the first batch. Sources that know <see cref="StagePlan.PromptsPerIteration"/> can walk
+    /// through their data epoch by epoch; the default ignores it.
+    /// </summary>
+    void Begin(StagePlan plan)
+    {
+    }
+
+    /// <summary>
     /// The rows of one batch: a pure function of seed, data and arguments, so a replay asks for the same prompts again.
     /// </summary>
     /// <param name="batch">Iteration, shard and purpose.</param>

@@ -16,7 +16,17 @@ public enum ChatRole
 /// <summary>One turn of a conversation.</summary>
 /// <param name="Role">Who speaks.</param>
 /// <param name="Content">What is said.</param>
-public sealed record ChatMessage(ChatRole Role, string Content);
+public sealed record ChatMessage(ChatRole Role, string Content)
+{
+    /// <summary>
+    /// Material that an instruction works on (the <c>input</c> of Alpaca rows), or null. Templates that have a place for
+    /// it put it there; all others render <see cref="Text"/>.
+    /// </summary>
+    public string? Input { get; init; }
+
+    /// <summary>Content, and on the next line the input when there is one.</summary>
+    public string Text => string.IsNullOrEmpty(Input) ? Content : $"{Content}\n{Input}";
+}
 
 /// <summary>A rendered conversation.</summary>
 /// <param name="Ids">Token ids, exactly one BOS in front when the tokenizer has one.</param>

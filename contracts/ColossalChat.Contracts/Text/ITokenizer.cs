@@ -24,6 +24,12 @@ public interface ITokenizer
     /// </summary>
     IReadOnlyList<int> Encode(string text);
 
+    /// <summary>
+    /// Ids of text that goes on right after other text: unlike <see cref="Encode"/>, no tokenizer puts its own space in
+    /// front of it. Equal to <see cref="Encode"/> for tokenizers that never do.
+    /// </summary>
+    IReadOnlyList<int> EncodeContinuation(string text) => Encode(text);
+
     /// <summary>BOS (when there is one) and the ids of <paramref name="text"/>.</summary>
     IReadOnlyList<int> EncodeDocument(string text);
 
