@@ -1,0 +1,48 @@
+using Xunit;
+
+namespace ColossalChat.UnitTests;
+
+/// <summary>Real input that stands beside the project, not in it.</summary>
+public static class TestData
+{
+    /// <summary>Its folder, or null where it is absent: <c>COLOSSALCHAT_TESTDATA</c>, else <c>../shared/data</c> from the project's root.</summary>
+    public static string? Folder { get; } = Find();
+
+    /// <summary>Path of a file or folder in it.</summary>
+    public static string PathOf(params string[] parts) =>
+        Path.Combine([Folder ?? throw new InvalidOperationException("There is no shared test data; mark the test [DataFact]."), .. parts]);
+
+    /// <summary>Why a test that needs it is skipped; null when it is there.</summary>
+    public static string? MissingMessage { get; } = Folder is null
+        ? "Shared test data is absent: set COLOSSALCHAT_TESTDATA to its folder, or put it at ../shared/data beside the project."
+        : null;
+
+    private static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable("COLOSSALCHAT_TESTDATA") is { Length: > 0 } named)
+            return Directory.Exists(named) ? named : null;
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (!File.Exists(Path.Combine(folder.FullName, "ColossalChat.sln")))
+                continue;
+            var data = Path.Combine(folder.FullName, "..", "shared", "data");
+            return Directory.Exists(data) ? Path.GetFullPath(data) : null;
+        }
+
+        return null;
+    }
+}
+
+/// <summary>A test that needs the shared data; skipped and named where it is absent.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class DataFactAttribute : FactAttribute
+{
+    public DataFactAttribute() => Skip = TestData.MissingMessage;
+}
+
+/// <summary>Like <see cref="DataFactAttribute"/>, for theories.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class DataTheoryAttribute : TheoryAttribute
+{
+    public DataTheoryAttribute() => Skip = TestData.MissingMessage;
+}
