@@ -46,6 +46,12 @@ public interface IKeyValueCache : IDisposable
 
     /// <summary>Empties a row for another sequence.</summary>
     void Clear(int row);
+
+    /// <summary>
+    /// Moves a sequence to another row, whose own is lost; the old row becomes empty. A generator keeps its running rows
+    /// together this way: rows without gaps are read in place, others are copied at every step.
+    /// </summary>
+    void Move(int from, int to);
 }
 
 /// <summary>Where the new tokens of one forward pass go; disposing frees its tensors.</summary>

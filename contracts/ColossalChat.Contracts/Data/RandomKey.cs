@@ -32,7 +32,14 @@ public readonly record struct RandomKey(ulong Seed, RandomPurpose Purpose, long 
 {
     /// <summary>32 random bits at a position.</summary>
     /// <param name="position">Token position or element index, from 0; below 2^32.</param>
-    public uint Bits(long position)
+    public uint Bits(long position) => Block(position).First;
+
+    /// <summary>
+    /// 128 random bits at a position, the first word being <see cref="Bits"/>: four numbers for the price of one, for
+    /// whoever fills large blocks.
+    /// </summary>
+    /// <param name="position">As in <see cref="Bits"/>.</param>
+    public (uint First, uint Second, uint Third, uint Fourth) Block(long position)
     {
         // Seed is the Philox key; the counter holds everything else, so no two uses share a block.
         var (c0, c1, c2, c3) = (
@@ -48,7 +55,7 @@ public readonly record struct RandomKey(ulong Seed, RandomPurpose Purpose, long 
             (k0, k1) = (k0 + 0x9E3779B9u, k1 + 0xBB67AE85u);
         }
 
-        return c0;
+        return (c0, c1, c2, c3);
     }
 
     /// <summary>Uniform in [0, 1), with 32 bits.</summary>
