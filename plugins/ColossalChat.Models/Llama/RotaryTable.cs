@@ -1,4 +1,3 @@
-using ColossalChat.Contracts.Torch;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Models.Llama;
