@@ -116,9 +116,22 @@ public sealed record FlowOptions : ICheckedOptions
     /// <summary>Restarts of one role within ten minutes before the run fails. 0 to 100; default 3.</summary>
     public int RoleRestarts { get; init; } = 3;
 
+    /// <summary>Longest time a cancelled role call may take to return; after it the run fails. 1 s to 10 min; default 10 s.</summary>
+    public TimeSpan CancelGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Share of the run's time that copying the state to memory may take, 0 to 0.5; default 0.02. When a role with state
+    /// fails, the run goes back to the last copy. 0 makes no copies: it goes back to the last checkpoint.
+    /// </summary>
+    public double SafePointShare { get; init; } = 0.02;
+
     /// <inheritdoc/>
     public IEnumerable<string> Problems()
     {
+        if (CancelGrace < TimeSpan.FromSeconds(1) || CancelGrace > TimeSpan.FromMinutes(10))
+            yield return $"cancel-grace is {CancelGrace}; it must be from 1 s to 10 min.";
+        if (SafePointShare is not (>= 0 and <= 0.5))
+            yield return $"safe-point-share is {SafePointShare}; it must be from 0 to 0.5.";
         if (RoleTimeout < TimeSpan.FromSeconds(1) || RoleTimeout > TimeSpan.FromHours(24))
             yield return $"role-timeout is {RoleTimeout}; it must be from 1 s to 24 h.";
         if (BatchesInFlight is < 1 or > 64)

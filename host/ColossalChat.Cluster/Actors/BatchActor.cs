@@ -1,0 +1,36 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>Hosts the dataset of an offline run: every iteration's batch goes straight to the trainers.</summary>
+internal sealed class BatchActor : StatefulRoleActor<IBatchSource>
+{
+    public BatchActor(FlowContext flow, Func<IBatchSource> make, RunState? from)
+        : base(flow, RoleSlots.Batches, make, from) => Receive<StartBatch>(Take);
+
+    protected override RoleFacts FactsOf(IBatchSource role) => new()
+    {
+        Iterations = role.Iterations,
+        HeldOut = role.HeldOut,
+        Metrics = role.Metrics,
+        Remarks = role.Remarks,
+    };
+
+    private void Take(StartBatch start) => Call(
+        new BatchId(start.Iteration, 0),
+        "take a batch",
+        (role, _) => Checked(role.Take(start.Iteration, start.Route.Ranks), start.Route.Ranks),
+        (perRank, _) =>
+        {
+            // Each model trains on the same sequences, so rows are counted once.
+            Iteration.Tell(new BatchTaken(start.Iteration, perRank.Sum(experience => experience.Rows)));
+            foreach (var (trainer, actor) in start.Route.Trainers)
+                actor.Tell(new TrainShard(
+                    new BatchId(start.Iteration, trainer.Rank), start.Route.Iterations, perRank[trainer.Rank]));
+        });
+
+    private static IReadOnlyList<Experience> Checked(IReadOnlyList<Experience> perRank, int ranks) => perRank.Count == ranks
+        ? perRank
+        : throw new InvalidOperationException($"It gave batches for {perRank.Count} ranks; {ranks} were asked for.");
+}

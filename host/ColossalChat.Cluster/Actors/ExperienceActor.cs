@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Joins the parts of batches by their ids and, when a window is whole, lets the hosted role make experience of it.
+/// </summary>
+internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
+{
+    private WindowJoin _join;
+    private WindowTimings _timings = new();
+
+    public ExperienceActor(FlowContext flow, Func<IExperienceRole> make, RunState? from)
+        : base(flow, RoleSlots.Experience, make, from)
+    {
+        _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded);
+        Receive<RolloutDone>(done => Add(
+            done, done.Batch, done.Window, _join.Add(done.Batch, done.Window.Batches, done.Rollout), "generate", done.Took));
+        Receive<RolloutScored>(scored => Add(
+            scored, scored.Batch, scored.Window, _join.Add(scored.Batch, scored.Window.Batches, scored.Scores),
+            WindowTimings.NameOf(scored.Scores.Kind), scored.Took));
+    }
+
+    private void Add(object message, BatchId batch, Window window, WindowStep step, string timing, TimeSpan took)
+    {
+        if (step.IsLate)
+        {
+            DropLate(message, batch);
+            return;
+        }
+
+        _join = step.State;
+        _timings.Add(timing, took);
+        if (step.BatchIsWhole)
+            window.Route.Prompts.Tell(new BatchJoined(batch));
+        if (step.Window is { } parts)
+            Complete(window, parts);
+    }
+
+    private void Complete(Window window, ImmutableArray<ScoredRollout> parts)
+    {
+        var timings = _timings;
+        _timings = new WindowTimings();
+        var rows = parts.Sum(part => part.Rollout.Rows);
+        var batch = new BatchId(window.Iteration, 0, window.Purpose);
+        if (window.Purpose == BatchPurpose.Train)
+            Call(batch, "build experience", (role, _) => Checked(role.Build(parts, window.Route.Training.Ranks), window.Route.Training.Ranks),
+                (built, took) => Train(window, rows, built, timings.With("experience", took)));
+        else
+            Call(batch, "measure", (role, _) => role.Measure(parts),
+                (built, took) => Iteration.Tell(new WindowMeasured(
+                    window.Iteration, rows, timings.With("experience", took).MergedInto(built.Metrics), built.Samples)));
+    }
+
+    private static ExperienceWindow Checked(ExperienceWindow built, int ranks) => built.PerRank.Count == ranks
+        ? built
+        : throw new InvalidOperationException($"It gave experience for {built.PerRank.Count} ranks; {ranks} were asked for.");
+
+    private void Train(Window window, int rows, ExperienceWindow built, WindowTimings timings)
+    {
+        var training = window.Route.Training;
+        Iteration.Tell(new ExperienceBuilt(window.Iteration, rows, timings.MergedInto(built.Metrics), built.Samples));
+        foreach (var (trainer, actor) in training.Trainers)
+            actor.Tell(new TrainShard(
+                new BatchId(window.Iteration, trainer.Rank), training.Iterations, built.PerRank[trainer.Rank]));
+    }
+}

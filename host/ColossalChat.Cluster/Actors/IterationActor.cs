@@ -1,0 +1,313 @@
+using System.Diagnostics;
+using Akka.Actor;
+using Akka.Event;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Leads one attempt of a run: opens the roles, starts iterations, lets the trainer groups step together, spreads new
+/// weights, measures, keeps state and ends. It holds no batch itself.
+/// </summary>
+internal sealed class IterationActor : ReceiveActor
+{
+    private readonly FlowContext _flow;
+    private readonly RunState? _from;
+    private readonly RoleTable _roles;
+    private readonly Dictionary<string, RoleFacts> _facts = [];
+    private readonly HashSet<string> _awaited = [];
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private Action _then = () => { };
+    private Schedule _schedule = new(0, null, 0, false, 0);
+    private TrainingRoute _training = new(new Dictionary<TrainerId, IActorRef>(), 0, 0);
+    private StepGate _gate = StepGate.Of([]);
+    private IterationNumbers _numbers = new(0, BatchPurpose.Train);
+    private SafePoints _safePoints;
+    private RunState? _spare;
+    private long _iteration;
+    private long _lastSaved;
+    private long _lastSafePoint = Stopwatch.GetTimestamp();
+    private double _saveSeconds;
+    private bool _isStopping;
+
+    public IterationActor(FlowContext flow, RunState? from, long lastSaved)
+    {
+        (_flow, _from, _iteration, _lastSaved) = (flow, from, from?.Iteration ?? 0, lastSaved);
+        _safePoints = new SafePoints(flow.Definition.Flow.SafePointShare, LastCost: null);
+        ReceiveFlow();
+        Receive<StopRun>(_ => _isStopping = true);
+        Receive<SpareState>(spare => _spare = spare.State);
+        _roles = RoleTable.Start(Context, flow, from);
+        Await(_roles.Slots.Select(slot => $"open {slot}"), Open);
+    }
+
+    private StagePlan Plan => _flow.Definition.Plan;
+
+    private bool IsOnline => Plan.Flow == FlowKind.Online;
+
+    // Whatever an actor of the flow throws is a fault of the host itself: the supervisor ends the run and says so.
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Escalate);
+
+    private void ReceiveFlow()
+    {
+        Receive<RoleOpened>(opened =>
+        {
+            _facts[opened.Role] = opened.Facts;
+            Arrive($"open {opened.Role}");
+        });
+        Receive<ExperienceBuilt>(built =>
+        {
+            _numbers.Set(built.Metrics);
+            _numbers.SetRows(built.Rows, built.Samples);
+            Arrive($"built {built.Iteration}");
+        });
+        Receive<BatchTaken>(taken =>
+        {
+            _numbers.SetRows(taken.Rows, []);
+            Arrive($"built {taken.Iteration}");
+        });
+        Receive<ShardBegun>(begun => Step(begun.Batch, _gate.Begun(begun.Trainer, begun.Steps)));
+        Receive<StepComputed>(computed => Step(computed.Batch, _gate.Computed(computed.Trainer, computed.Step, computed.IsFinite)));
+        Receive<ShardTrained>(Trained);
+        Receive<WeightsLoaded>(loaded => Arrive($"load {loaded.Iteration} {loaded.Publication.Model} {loaded.Reader}"));
+        Receive<WindowMeasured>(measured =>
+        {
+            _numbers.Set(measured.Metrics);
+            _numbers.SetRows(measured.Rows, measured.Samples);
+            Arrive($"measured {measured.Iteration}");
+        });
+        Receive<HeldOutEvaluated>(evaluated =>
+        {
+            _numbers.Set(evaluated.Metrics);
+            Arrive($"evaluated {evaluated.Iteration} {evaluated.Trainer}");
+        });
+        Receive<StateCaptured>(captured => Arrive($"captured {captured.Iteration} {captured.Role}"));
+        Receive<CheckpointSaved>(Saved);
+        Receive<ModelExported>(exported => Arrive($"exported {exported.Model}"));
+    }
+
+    // ---- Beginning ----
+
+    private void Open()
+    {
+        var iterations = IsOnline ? Plan.Iterations : _facts[RoleSlots.Batches].Iterations;
+        var canEvaluate = IsOnline ? EvaluationPrompts > 0 : _facts[RoleSlots.Batches].HeldOut.Count > 0;
+        _schedule = new Schedule(
+            iterations, _flow.Definition.MaxIterations, Plan.EvaluateEvery, canEvaluate, _flow.Definition.CheckpointEvery);
+        _training = new TrainingRoute(_roles.Trainers, _roles.Trainers.Keys.Max(trainer => trainer.Rank) + 1, iterations);
+        var remarks = _facts.Values.SelectMany(facts => facts.Remarks).ToArray();
+        _flow.Run.Tell(new FlowOpened(_flow.Epoch, _iteration + 1, iterations, remarks));
+
+        // A state to go back to is taken after its measurement, so only a fresh run measures before its first step.
+        Publish(_from is null ? EvaluateIfDue : Next);
+    }
+
+    private int EvaluationPrompts => Math.Min(Plan.EvaluationPrompts, _facts[RoleSlots.Prompts].HeldOutPrompts);
+
+    // ---- Training ----
+
+    private void Next()
+    {
+        if (!_schedule.EndsAfter(_iteration, _isStopping))
+            Train(_iteration + 1);
+        else if (_lastSaved < _iteration)
+            Capture(Save);
+        else
+            End();
+    }
+
+    private void Train(long iteration)
+    {
+        _iteration = iteration;
+        _gate = StepGate.Of(_training.Trainers.Keys);
+        _numbers = new IterationNumbers(iteration, BatchPurpose.Train);
+        _numbers.Add("train/overflow_steps", 0);
+        if (!IsOnline && iteration == (_from?.Iteration ?? 0) + 1)
+            _numbers.Set(_facts[RoleSlots.Batches].Metrics);
+        Await(
+            [$"built {iteration}", .. _training.Trainers.Keys.Select(trainer => $"trained {iteration} {trainer}")],
+            () => Publish(EndIteration));
+        if (IsOnline)
+            StartWindow(BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+        else
+            _roles.Batches.Tell(new StartBatch(iteration, _training));
+    }
+
+    private void StartWindow(BatchPurpose purpose, int prompts, int answers)
+    {
+        var batches = WindowPlan.Cut(prompts, answers, Plan.RowsPerBatch).Length;
+        var route = new Route(_roles.Prompts, _roles.Rollout, _roles.Scorers, _roles.Experience, _training);
+        _roles.Prompts.Tell(new StartIteration(new Window(_iteration, purpose, batches, route), prompts, answers, Plan.RowsPerBatch));
+    }
+
+    private void Step(BatchId batch, StepGate gate)
+    {
+        if (batch.Iteration != _iteration)
+        {
+            _log.Debug("{0}: dropped a late step.", batch);
+            return;
+        }
+
+        _gate = gate;
+        if (gate.Verdict is not { } verdict)
+            return;
+        if (!verdict.Apply)
+        {
+            _numbers.Add("train/overflow_steps", 1);
+            _flow.Note("overflow", $"Iteration {_iteration}, step {verdict.Step}: gradients of "
+                + $"{string.Join(", ", verdict.Overflowed)} are not finite; all models skip the step.");
+        }
+
+        _gate = gate.Next();
+        foreach (var trainer in verdict.Members)
+            _training.Trainers[trainer].Tell(new FinishStep(new BatchId(_iteration, trainer.Rank), verdict.Step, verdict.Apply));
+    }
+
+    private void Trained(ShardTrained trained)
+    {
+        if (trained.Trainer.Rank == 0)
+            _numbers.Set(trained.Metrics);
+        _numbers.Add("timing/learn_s", trained.Took.TotalSeconds);
+        Arrive($"trained {trained.Batch.Iteration} {trained.Trainer}");
+    }
+
+    // Versions count updates from 1, the weights before training, so they follow from the iteration.
+    private void Publish(Action then)
+    {
+        if (_roles.Readers.Count == 0)
+        {
+            then();
+            return;
+        }
+
+        Await(Plan.ModelsTrained.SelectMany(model => _roles.Readers.Keys.Select(reader => $"load {_iteration} {model} {reader}")), then);
+        foreach (var model in Plan.ModelsTrained)
+            _training.Trainers[new TrainerId(model, 0)].Tell(
+                new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, [.. _roles.Readers.Values]));
+    }
+
+    private void EndIteration()
+    {
+        if (_saveSeconds > 0)
+            _numbers.Add("timing/save_s", _saveSeconds);
+        _saveSeconds = 0;
+        _flow.Run.Tell(new IterationEnded(_flow.Epoch, _numbers.Report()));
+        EvaluateIfDue();
+    }
+
+    // ---- Measuring ----
+
+    private void EvaluateIfDue()
+    {
+        if (!_schedule.EvaluatesAfter(_iteration))
+        {
+            KeepState();
+            return;
+        }
+
+        _numbers = new IterationNumbers(_iteration, BatchPurpose.Evaluate);
+        if (IsOnline)
+        {
+            Await([$"measured {_iteration}"], EndEvaluation);
+            StartWindow(BatchPurpose.Evaluate, EvaluationPrompts, answers: 1);
+            return;
+        }
+
+        Await(Plan.ModelsTrained.Select(model => $"evaluated {_iteration} {model}"), EndEvaluation);
+        foreach (var model in Plan.ModelsTrained)
+            _training.Trainers[new TrainerId(model, 0)].Tell(
+                new EvaluateHeldOut(_iteration, _facts[RoleSlots.Batches].HeldOut));
+    }
+
+    private void EndEvaluation()
+    {
+        _flow.Run.Tell(new IterationEnded(_flow.Epoch, _numbers.Report()));
+        KeepState();
+    }
+
+    // ---- Keeping state ----
+
+    private void KeepState()
+    {
+        if (_lastSaved < _iteration && _schedule.SavesAfter(_iteration, _isStopping))
+            Capture(Save);
+        else if (_safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
+            Capture(state => KeepSafePoint(state, Next));
+        else
+            Next();
+    }
+
+    private void Capture(Action<RunState> then)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var spare = _spare;
+        _spare = null;
+        var images = _roles.Stateful.Keys.ToDictionary(
+            slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot));
+        var state = new RunState(_iteration, _flow.Epoch, images);
+        Await(images.Keys.Select(slot => $"captured {_iteration} {slot}"), () =>
+        {
+            _safePoints = _safePoints.Taken(Stopwatch.GetElapsedTime(started));
+            then(state);
+        });
+        foreach (var (slot, actor) in _roles.Stateful)
+            actor.Tell(new CaptureState(_iteration, images[slot]));
+    }
+
+    private void Save(RunState state)
+    {
+        Await([$"saved {_iteration}"], () => KeepSafePoint(state, Next));
+        _roles.Checkpoints.Tell(new SaveCheckpoint(_iteration, state));
+    }
+
+    private void Saved(CheckpointSaved saved)
+    {
+        _lastSaved = saved.Iteration;
+        _saveSeconds = saved.Took.TotalSeconds;
+        _flow.Run.Tell(new CheckpointKept(_flow.Epoch, saved.Iteration, saved.Folder));
+        Arrive($"saved {saved.Iteration}");
+    }
+
+    private void KeepSafePoint(RunState state, Action then)
+    {
+        _lastSafePoint = Stopwatch.GetTimestamp();
+        if (_safePoints.Share > 0)
+            _flow.Run.Tell(new SafePointTaken(_flow.Epoch, state));
+        then();
+    }
+
+    // ---- Ending ----
+
+    private void End()
+    {
+        if (_iteration < _schedule.Last)
+        {
+            _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: true, new Dictionary<string, string>()));
+            return;
+        }
+
+        var folders = Plan.ModelsTrained.ToDictionary(
+            model => model, model => Path.Combine(_flow.Definition.RunFolder, "models", model));
+        Await(folders.Keys.Select(model => $"exported {model}"),
+            () => _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: false, folders)));
+        foreach (var (model, folder) in folders)
+            _training.Trainers[new TrainerId(model, 0)].Tell(new ExportModel(_iteration, folder));
+    }
+
+    // ---- Waiting for several answers ----
+
+    private void Await(IEnumerable<string> answers, Action then)
+    {
+        _awaited.Clear();
+        _awaited.UnionWith(answers);
+        _then = then;
+    }
+
+    private void Arrive(string answer)
+    {
+        if (!_awaited.Remove(answer))
+            _log.Debug("Dropped a late answer: {0}.", answer);
+        else if (_awaited.Count == 0)
+            _then();
+    }
+}

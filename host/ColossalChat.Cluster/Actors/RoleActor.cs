@@ -1,0 +1,173 @@
+using Akka.Actor;
+using Akka.Event;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Hosts one role: calls it one call at a time in a child on the dedicated dispatcher, with a time limit, and repeats the
+/// failed call on a new role when the supervisor says so. Subclasses translate messages into calls.
+/// </summary>
+internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
+    where TRole : class
+{
+    private const string Timer = "call";
+    private readonly Func<TRole> _make;
+    private readonly Repair _repair;
+    private Queue<RoleCall<TRole>> _waiting = new();
+    private Attempt? _running;
+    private IActorRef _worker;
+    private bool _isFailed;
+    private long _ticket;
+
+    protected RoleActor(FlowContext flow, string role, Func<TRole> make, Repair repair)
+    {
+        (Flow, Role, _make, _repair) = (flow, role, make, repair);
+        _worker = StartWorker();
+        Receive<WorkStarted>(started => Limit(started.Ticket));
+        Receive<WorkDone>(Finish);
+        Receive<WorkFailed>(failed => Fail(failed.Ticket, failed.Error));
+        Receive<LimitPassed>(limit => GiveUp(limit.Ticket));
+        Receive<GracePassed>(grace => ReportStuck(grace.Ticket));
+        Receive<RestartRole>(_ => Restart());
+        Receive<Terminated>(_ => Replay());
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected FlowContext Flow { get; }
+
+    /// <summary>The role's slot, such as <c>rollout</c>.</summary>
+    protected string Role { get; }
+
+    protected IActorRef Iteration { get; } = Context.Parent;
+
+    protected ILoggingAdapter Log { get; } = Context.GetLogger();
+
+    /// <summary>Runs a call once all calls before it are done.</summary>
+    protected void Call<TResult>(
+        BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done)
+    {
+        _waiting.Enqueue(new RoleCall<TRole>(
+            batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)));
+        StartNext();
+    }
+
+    /// <summary>Calls that a new role needs before the failed one is repeated.</summary>
+    protected virtual IEnumerable<RoleCall<TRole>> AfterRestart() => [];
+
+    /// <summary>Logs a message that came too late to matter.</summary>
+    protected void DropLate(object message, BatchId batch) =>
+        Log.Debug("{0}: dropped late {1} of {2}.", batch, message.GetType().Name, Role);
+
+    private IActorRef StartWorker()
+    {
+        var (make, devices, device) = (_make, Flow.Definition.Devices, Flow.Definition.Device);
+        return Context.ActorOf(
+            Props.Create(() => new RoleWorker<TRole>(make, devices, device)).WithDispatcher(RunHocon.RoleDispatcher));
+    }
+
+    private void StartNext()
+    {
+        if (_running is not null || _isFailed || !_waiting.TryDequeue(out var call))
+            return;
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(Flow.Cancel);
+        _running = new Attempt(call, ++_ticket, cancel, IsOverTime: false);
+        _worker.Tell(new Work<TRole>(_ticket, call.Body, cancel.Token));
+    }
+
+    // From here on, not from the request: waiting for the device is not the role's fault.
+    private void Limit(long ticket)
+    {
+        if (_running?.Ticket == ticket)
+            Timers.StartSingleTimer(Timer, new LimitPassed(ticket), Flow.Definition.Flow.RoleTimeout);
+    }
+
+    private void Finish(WorkDone done)
+    {
+        if (_running is not { } running || running.Ticket != done.Ticket)
+            return;
+        if (running.IsOverTime)
+        {
+            Fail(done.Ticket, OverTime());
+            return;
+        }
+
+        End(running);
+        _running = null;
+        running.Call.Done(done.Result, done.Took);
+        StartNext();
+    }
+
+    private void GiveUp(long ticket)
+    {
+        if (_running is not { } running || running.Ticket != ticket)
+            return;
+        _running = running with { IsOverTime = true };
+        Timers.StartSingleTimer(Timer, new GracePassed(ticket), Flow.Definition.Flow.CancelGrace);
+        running.Cancel.Cancel();
+    }
+
+    private void ReportStuck(long ticket)
+    {
+        if (_running is not { } running || running.Ticket != ticket)
+            return;
+        Report(running, $"{OverTime().Message} It did not return within {Flow.Definition.Flow.CancelGrace} of being cancelled, "
+            + "so its thread and device are lost; start the run again with --resume latest.", Repair.None, ExitCode.Failed);
+    }
+
+    private void Fail(long ticket, Exception error)
+    {
+        if (_running is not { } running || running.Ticket != ticket)
+            return;
+        End(running);
+        if (Flow.Cancel.IsCancellationRequested)
+            return;
+        if (error is UserErrorException user)
+            Report(running, user.Message, Repair.None, user.ExitCode);
+        else if (running.IsOverTime)
+            Report(running, OverTime().Message, _repair, ExitCode.Failed);
+        else
+            Report(running, $"{error.GetType().Name}: {error.Message}", _repair, ExitCode.Failed);
+        Log.Error(error, "{0}: {1} failed to {2}.", running.Call.Batch, Role, running.Call.What);
+    }
+
+    private void Report(Attempt running, string reason, Repair repair, ExitCode exitCode)
+    {
+        _isFailed = true;
+        Flow.Run.Tell(new RoleFailed(Flow.Epoch, Role, running.Call.Batch,
+            $"{Role} failed to {running.Call.What} (batch {running.Call.Batch}): {reason}", repair, exitCode));
+    }
+
+    private void Restart()
+    {
+        Context.Watch(_worker);
+        Context.Stop(_worker);
+    }
+
+    // The old role is disposed by now, so the new one finds memory and files free.
+    private void Replay()
+    {
+        if (_running is not { } running)
+            return;
+        _worker = StartWorker();
+        (_running, _isFailed) = (null, false);
+        _waiting = new Queue<RoleCall<TRole>>([.. AfterRestart(), running.Call, .. _waiting]);
+        StartNext();
+    }
+
+    private void End(Attempt running)
+    {
+        Timers.Cancel(Timer);
+        running.Cancel.Dispose();
+    }
+
+    private TimeoutException OverTime() =>
+        new($"No answer within flow.role-timeout = {Flow.Definition.Flow.RoleTimeout}.");
+
+    private sealed record Attempt(RoleCall<TRole> Call, long Ticket, CancellationTokenSource Cancel, bool IsOverTime);
+
+    private sealed record LimitPassed(long Ticket);
+
+    private sealed record GracePassed(long Ticket);
+}

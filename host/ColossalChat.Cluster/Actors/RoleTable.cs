@@ -1,0 +1,77 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>The role actors of one attempt, all children of its iteration actor.</summary>
+internal sealed class RoleTable
+{
+    private readonly Dictionary<string, IActorRef> _stateful = [];
+
+    private RoleTable()
+    {
+    }
+
+    public IActorRef Prompts { get; private set; } = ActorRefs.Nobody;
+
+    public IActorRef Rollout { get; private set; } = ActorRefs.Nobody;
+
+    public IReadOnlyList<IActorRef> Scorers { get; private set; } = [];
+
+    public IActorRef Experience { get; private set; } = ActorRefs.Nobody;
+
+    public IActorRef Batches { get; private set; } = ActorRefs.Nobody;
+
+    /// <summary>One rank of each model in this process.</summary>
+    public Dictionary<TrainerId, IActorRef> Trainers { get; } = [];
+
+    public IActorRef Checkpoints { get; private set; } = ActorRefs.Nobody;
+
+    /// <summary>Actors whose roles have state, by slot.</summary>
+    public IReadOnlyDictionary<string, IActorRef> Stateful => _stateful;
+
+    /// <summary>Actors that compute with published weights, by slot.</summary>
+    public Dictionary<string, IActorRef> Readers { get; } = [];
+
+    /// <summary>Slots of all roles.</summary>
+    public IEnumerable<string> Slots => _stateful.Keys.Concat(Readers.Keys);
+
+    public static RoleTable Start(IActorContext context, FlowContext flow, RunState? from)
+    {
+        var (table, plan, roles) = (new RoleTable(), flow.Definition.Plan, flow.Definition.Roles);
+        table.Checkpoints = context.ActorOf(
+            Props.Create(() => new CheckpointActor(flow)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
+        foreach (var model in plan.ModelsTrained)
+        {
+            var (id, make) = (new TrainerId(model, 0), roles.Trainers[model]);
+            table.Trainers[id] = table._stateful[RoleSlots.Of(id)] = context.ActorOf(
+                Props.Create(() => new TrainerActor(flow, id, make, from)), RoleSlots.Of(id));
+        }
+
+        if (plan.Flow == FlowKind.Offline)
+            table.Batches = table._stateful[RoleSlots.Batches] = context.ActorOf(
+                Props.Create(() => new BatchActor(flow, roles.Batches!, from)), RoleSlots.Batches);
+        else
+            table.StartOnline(context, flow, from);
+        return table;
+    }
+
+    private void StartOnline(IActorContext context, FlowContext flow, RunState? from)
+    {
+        var roles = flow.Definition.Roles;
+        Prompts = _stateful[RoleSlots.Prompts] = context.ActorOf(
+            Props.Create(() => new PromptActor(flow, roles.Prompts!, from)), RoleSlots.Prompts);
+        Rollout = Readers[RoleSlots.Rollout] = context.ActorOf(
+            Props.Create(() => new RolloutActor(flow, roles.Rollout!)), RoleSlots.Rollout);
+        Experience = _stateful[RoleSlots.Experience] = context.ActorOf(
+            Props.Create(() => new ExperienceActor(flow, roles.Experience!, from)), RoleSlots.Experience);
+        foreach (var kind in flow.Definition.Plan.ScoresNeeded)
+        {
+            var make = roles.Scorers[kind];
+            Readers[RoleSlots.Of(kind)] = context.ActorOf(
+                Props.Create(() => new ScoringActor(flow, kind, make)), RoleSlots.Of(kind));
+        }
+
+        Scorers = [.. flow.Definition.Plan.ScoresNeeded.Select(kind => Readers[RoleSlots.Of(kind)])];
+    }
+}

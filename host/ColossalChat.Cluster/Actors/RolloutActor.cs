@@ -1,0 +1,25 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>Hosts the Actor role: writes answers and sends them to all scorers and to the experience actor.</summary>
+internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
+{
+    public RolloutActor(FlowContext flow, Func<IRolloutRole> make)
+        : base(flow, RoleSlots.Rollout, make) => Receive<GenerateRollout>(Generate);
+
+    protected override void LoadWeights(IRolloutRole role, WeightsPublication publication, CancellationToken cancel) =>
+        role.LoadWeights(publication, cancel);
+
+    private void Generate(GenerateRollout request) => Call(
+        request.Batch,
+        "generate",
+        (role, cancel) => role.Generate(request.Prompts, cancel),
+        (rollout, took) =>
+        {
+            foreach (var scorer in request.Window.Route.Scorers)
+                scorer.Tell(new ScoreRollout(request.Batch, request.Window, rollout));
+            request.Window.Route.Experience.Tell(new RolloutDone(request.Batch, request.Window, rollout, took));
+        });
+}

@@ -1,0 +1,272 @@
+using Akka.Actor;
+using Akka.Event;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Supervises a run: starts attempts, decides what a failure costs, talks to the observer, and gives the run's end. An
+/// attempt that is given up is stopped with all its actors, so nothing late can reach the next one.
+/// </summary>
+internal sealed class RunActor : ReceiveActor, IWithTimers
+{
+    private readonly RunDefinition _definition;
+    private readonly TaskCompletionSource<RunEnd> _end;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private RestartBudget _budget;
+    private IActorRef _attempt = ActorRefs.Nobody;
+    private CancellationTokenSource _cancel = new();
+    private Action? _afterAttempt;
+    private RunEnd? _verdict;
+    private Exception? _attemptError;
+    private RunState? _safePoint;
+    private string? _checkpoint;
+    private (long Iteration, BatchPurpose Purpose) _lastReported = (-1, BatchPurpose.Evaluate);
+    private long _lastIteration;
+    private long _lastSaved;
+    private long _epoch;
+    private bool _isOpened;
+    private bool _isStopping;
+
+    public RunActor(RunDefinition definition, TaskCompletionSource<RunEnd> end)
+    {
+        (_definition, _end, _budget) = (definition, end, RestartBudget.Of(definition.Flow.RoleRestarts));
+        Receive<FlowOpened>(opened => opened.Epoch == _epoch, Opened);
+        Receive<IterationEnded>(ended => ended.Epoch == _epoch, Report);
+        Receive<FlowNoted>(noted => noted.Epoch == _epoch, noted => Note(noted.Kind, noted.Message));
+        Receive<SafePointTaken>(taken => taken.Epoch == _epoch, Keep);
+        Receive<CheckpointKept>(kept => kept.Epoch == _epoch, Keep);
+        Receive<RoleFailed>(failed => failed.Epoch == _epoch && _afterAttempt is null, Mend);
+        Receive<FlowEnded>(ended => ended.Epoch == _epoch && _afterAttempt is null, Finish);
+        Receive<StopRun>(Stop);
+        Receive<Terminated>(_ => AttemptStopped());
+        Receive<GracePassed>(_ => Complete(_verdict ?? Failed(ExitCode.Failed,
+            $"A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
+            + "Start the run again with --resume latest.")));
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart()
+    {
+        if (_end.Task.IsCompleted)
+        {
+            Context.Stop(Self);
+            return;
+        }
+
+        try
+        {
+            StartAttempt(Resume());
+        }
+        catch (UserErrorException error)
+        {
+            Complete(Failed(error.ExitCode, error.Message));
+        }
+    }
+
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
+    {
+        _attemptError = error;
+        return Directive.Stop;
+    });
+
+    protected override void PreRestart(Exception reason, object message)
+    {
+        _end.TrySetResult(Failed(ExitCode.Failed, $"The run's supervisor failed: {reason.Message}"));
+        base.PreRestart(reason, message);
+    }
+
+    protected override void PostStop()
+    {
+        _cancel.Cancel();
+        _end.TrySetResult(Failed(ExitCode.Failed, "The actor system was shut down while the run was going on."));
+    }
+
+    private RunState? Resume()
+    {
+        if (_definition.ResumeFrom is not { } folder)
+            return null;
+        var state = Checkpoints.Load(Checkpoints.Open(folder));
+        (_checkpoint, _lastSaved, _lastIteration, _epoch) = (folder, state.Iteration, state.Iteration, state.Epoch);
+        Note("resumed", $"Continues after iteration {state.Iteration} from {folder}.");
+        return state;
+    }
+
+    private void StartAttempt(RunState? from)
+    {
+        _epoch++;
+        _cancel = new CancellationTokenSource();
+        _safePoint = _definition.Flow.SafePointShare > 0 ? from : null;
+        var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token), _lastSaved);
+        _attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved)), $"iteration-{_epoch}");
+        Context.Watch(_attempt);
+        if (_isStopping)
+            _attempt.Tell(new StopRun());
+    }
+
+    private void Stop(StopRun stop)
+    {
+        _isStopping = true;
+        _attempt.Tell(stop);
+    }
+
+    // ---- What the attempt says ----
+
+    private void Opened(FlowOpened opened)
+    {
+        if (_isOpened)
+            return;
+        _isOpened = true;
+        Observe(observer => observer.Started(opened.FirstIteration, opened.Iterations));
+        foreach (var remark in opened.Remarks)
+            Note("data", remark);
+    }
+
+    private void Report(IterationEnded ended)
+    {
+        var (report, last) = (ended.Report, _lastReported);
+        _lastIteration = Math.Max(_lastIteration, report.Iteration);
+
+        // After going back, iterations that were reported come again with the same numbers.
+        if ((report.Iteration, report.Purpose).CompareTo(last) <= 0)
+            return;
+        _lastReported = (report.Iteration, report.Purpose);
+        Observe(observer => observer.Reported(report));
+    }
+
+    private void Keep(SafePointTaken taken)
+    {
+        var spare = _safePoint;
+        _safePoint = taken.State;
+        if (spare is not null)
+            Sender.Tell(new SpareState(spare));
+    }
+
+    private void Keep(CheckpointKept kept)
+    {
+        (_checkpoint, _lastSaved) = (kept.Folder, kept.Iteration);
+        Note("checkpoint", $"Iteration {kept.Iteration} is saved in {kept.Folder}.");
+    }
+
+    private void Finish(FlowEnded ended)
+    {
+        _verdict = new RunEnd(
+            ended.IsStopped ? ExitCode.Interrupted : ExitCode.Ok, null, ended.LastIteration, _checkpoint, ended.ModelFolders);
+        CloseAttempt(() => Complete(_verdict));
+    }
+
+    // ---- Failures ----
+
+    private void Mend(RoleFailed failed)
+    {
+        _budget = _budget.Spend(failed.Role, Context.System.Scheduler.Now);
+        if (failed.Repair == Repair.None)
+            Fail(failed.ExitCode, failed.Reason);
+        else if (_budget.IsSpent(failed.Role))
+            Fail(ExitCode.Failed, $"{failed.Reason} It failed {_budget.CountOf(failed.Role)} times within "
+                + $"{_budget.Within.TotalMinutes:0} minutes; flow.role-restarts allows {_budget.Allowed} restarts.");
+        else if (failed.Repair == Repair.Restart)
+        {
+            Note("restart", $"{failed.Reason} The role is made anew and batch {failed.Batch} is repeated.");
+            Sender.Tell(new RestartRole(_epoch));
+        }
+        else
+            Rewind(failed);
+    }
+
+    private void Rewind(RoleFailed failed)
+    {
+        if (_safePoint is null && _definition.Flow.SafePointShare <= 0 && _checkpoint is null)
+        {
+            Fail(ExitCode.Failed, $"{failed.Reason} There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved.");
+            return;
+        }
+
+        CloseAttempt(() =>
+        {
+            // Without any state nothing was trained yet, and new roles are as good as the first.
+            var state = _safePoint ?? (_checkpoint is null ? null : Checkpoints.Load(Checkpoints.Open(_checkpoint)));
+            Note("restart", $"{failed.Reason} All roles are made anew and the run goes on after iteration {state?.Iteration ?? 0}.");
+            StartAttempt(state);
+        });
+    }
+
+    private void Fail(ExitCode exitCode, string reason)
+    {
+        _verdict = Failed(exitCode, reason);
+        CloseAttempt(() => Complete(_verdict));
+    }
+
+    private RunEnd Failed(ExitCode exitCode, string reason) =>
+        new(exitCode, reason, _lastIteration, _checkpoint, new Dictionary<string, string>());
+
+    private void CloseAttempt(Action then)
+    {
+        _afterAttempt = then;
+        _cancel.Cancel();
+        Context.Stop(_attempt);
+        Timers.StartSingleTimer("grace", new GracePassed(), _definition.Flow.CancelGrace);
+    }
+
+    private void AttemptStopped()
+    {
+        Timers.Cancel("grace");
+        _cancel.Dispose();
+        var then = _afterAttempt ?? (() => Complete(Failed(ExitCode.Failed,
+            $"The flow failed: {_attemptError?.Message ?? "its actors were stopped from outside"}")));
+        _afterAttempt = null;
+        try
+        {
+            then();
+        }
+        catch (UserErrorException error)
+        {
+            Complete(Failed(error.ExitCode, error.Message));
+        }
+    }
+
+    private void Complete(RunEnd end)
+    {
+        _end.TrySetResult(end.Failure is null ? end : WithUnsavedState(end));
+        Context.Stop(Self);
+    }
+
+    // What a failed run still has in memory is worth more on disk.
+    private RunEnd WithUnsavedState(RunEnd end)
+    {
+        if (_safePoint is not { } state || state.Iteration <= _lastSaved)
+            return end;
+        try
+        {
+            var folder = CheckpointWriter.Write(_definition.RunFolder, state, _definition.KeepCheckpoints);
+            Note("checkpoint", $"Iteration {state.Iteration} is saved in {folder}.");
+            return end with { Checkpoint = folder };
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            _log.Warning(error, "The state of iteration {0} could not be saved after the failure.", state.Iteration);
+            return end;
+        }
+    }
+
+    // ---- The observer ----
+
+    private void Note(string kind, string message) => Observe(observer => observer.Noted(kind, message));
+
+    private void Observe(Action<IRunObserver> tell)
+    {
+        try
+        {
+            tell(_definition.Observer);
+        }
+        catch (Exception error)
+        {
+            _log.Error(error, "The run's observer failed.");
+            if (_afterAttempt is null && !_attempt.IsNobody())
+                Fail(ExitCode.Failed, $"What happens in the run could not be recorded: {error.Message}");
+        }
+    }
+
+    private sealed record GracePassed;
+}

@@ -1,0 +1,104 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Hosts one rank of one model's trainer. Computes a step as soon as the one before is finished, and finishes it when
+/// the iteration actor says whether all groups apply or skip it.
+/// </summary>
+internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
+{
+    private readonly TrainerId _id;
+    private Running? _running;
+
+    public TrainerActor(FlowContext flow, TrainerId id, Func<ITrainerRole> make, RunState? from)
+        : base(flow, RoleSlots.Of(id), make, from)
+    {
+        _id = id;
+        Receive<TrainShard>(Begin);
+        Receive<FinishStep>(Finish);
+        Receive<PublishWeights>(Publish);
+        Receive<EvaluateHeldOut>(Evaluate);
+        Receive<ExportModel>(Export);
+    }
+
+    private void Begin(TrainShard shard)
+    {
+        _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero);
+        Call(
+            shard.Batch,
+            "begin",
+            (role, _) => role.Begin(new TrainRequest(shard.Batch.Iteration, shard.Iterations, shard.Experience)),
+            (steps, took) =>
+            {
+                _running = _running with { Steps = steps, Took = took };
+                Iteration.Tell(new ShardBegun(shard.Batch, _id, steps));
+                ComputeOrEnd(shard.Batch, step: 0);
+            });
+    }
+
+    private void ComputeOrEnd(BatchId batch, int step)
+    {
+        if (step >= _running!.Steps)
+            Call(batch, "end its iteration", (role, _) => role.End(), (metrics, took) =>
+                Iteration.Tell(new ShardTrained(batch, _id, metrics, _running.Took + took)));
+        else
+            Call(batch, $"compute step {step}", (role, cancel) => role.Compute(step, cancel), (isFinite, took) =>
+            {
+                _running = _running with { Took = _running.Took + took };
+                Iteration.Tell(new StepComputed(batch, _id, step, isFinite));
+            });
+    }
+
+    private void Finish(FinishStep finish)
+    {
+        if (_running?.Batch != finish.Batch)
+        {
+            DropLate(finish, finish.Batch);
+            return;
+        }
+
+        Call(
+            finish.Batch,
+            $"finish step {finish.Step}",
+            (role, _) =>
+            {
+                role.Finish(finish.Step, finish.Apply);
+                return finish.Step + 1;
+            },
+            (next, took) =>
+            {
+                _running = _running with { Took = _running.Took + took };
+                ComputeOrEnd(finish.Batch, next);
+            });
+    }
+
+    private void Publish(PublishWeights publish) => Call(
+        new BatchId(publish.Iteration, 0),
+        "publish its weights",
+        (role, cancel) => role.Publish(publish.Epoch, publish.Version, cancel),
+        (publication, _) =>
+        {
+            foreach (var reader in publish.Readers)
+                reader.Tell(new WeightsReady(publish.Iteration, publication));
+        });
+
+    private void Evaluate(EvaluateHeldOut evaluate) => Call(
+        new BatchId(evaluate.Iteration, 0, BatchPurpose.Evaluate),
+        "evaluate",
+        (role, cancel) => role.Evaluate(evaluate.HeldOut, cancel),
+        (metrics, _) => Iteration.Tell(new HeldOutEvaluated(evaluate.Iteration, _id, metrics)));
+
+    private void Export(ExportModel export) => Call(
+        new BatchId(export.Iteration, 0),
+        "export its model",
+        (role, _) =>
+        {
+            role.Export(export.Folder);
+            return export.Folder;
+        },
+        (folder, _) => Iteration.Tell(new ModelExported(export.Iteration, _id.Model, folder)));
+
+    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took);
+}

@@ -1,0 +1,41 @@
+using System.Text.Json;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+// The documents inside a checkpoint folder:
+//   manifest.json            iteration, epoch, and size and hash of every other file
+//   ROLE/state.json          index of ROLE/state.bin and the role's JSON documents
+//   ROLE/state.bin           tensors back to back
+
+/// <summary>manifest.json.</summary>
+internal sealed record CheckpointManifest(int Format, long Iteration, long Epoch, IReadOnlyList<ManifestFile> Files)
+{
+    public const string FileName = "manifest.json";
+    public const int CurrentFormat = 1;
+}
+
+/// <summary>A file of a checkpoint.</summary>
+/// <param name="Path">Relative, with forward slashes.</param>
+/// <param name="Bytes">Its size.</param>
+/// <param name="Hash">XxHash128, 32 hexadecimal digits.</param>
+internal sealed record ManifestFile(string Path, long Bytes, string Hash);
+
+/// <summary>state.json.</summary>
+internal sealed record StateIndex(IReadOnlyList<StateEntry> Tensors, IReadOnlyDictionary<string, string> Json)
+{
+    public const string FileName = "state.json";
+    public const string DataFileName = "state.bin";
+}
+
+/// <summary>A tensor in state.bin.</summary>
+internal sealed record StateEntry(string Name, ElementType Type, long[] Shape, long Offset, int Bytes, string Hash);
+
+internal static class CheckpointJson
+{
+    public static JsonSerializerOptions Options { get; } = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter() },
+    };
+}

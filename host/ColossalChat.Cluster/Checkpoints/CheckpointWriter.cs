@@ -1,0 +1,89 @@
+using System.IO.Hashing;
+using System.Text.Json;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Writes a run's state so that a checkpoint under its final name is always whole: beside it first, every file flushed
+/// to the disk, then renamed.
+/// </summary>
+internal static class CheckpointWriter
+{
+    /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>.</summary>
+    /// <returns>Its folder.</returns>
+    public static string Write(string runFolder, RunState state, int keep)
+    {
+        var parent = Checkpoints.FolderOf(runFolder);
+        Directory.CreateDirectory(parent);
+        RemoveUnfinished(parent);
+        var name = Checkpoints.NameOf(state.Iteration);
+        var unfinished = Path.Combine(parent, $".{name}.unfinished");
+        Directory.CreateDirectory(unfinished);
+        WriteContent(unfinished, state);
+
+        var folder = Path.Combine(parent, name);
+        if (Directory.Exists(folder))
+            // The same iteration again, after a rewind or a resume: a rename cannot replace a folder that has content.
+            Directory.Move(folder, Path.Combine(parent, $".{name}.replaced.unfinished"));
+        Directory.Move(unfinished, folder);
+        RemoveUnfinished(parent);
+        RemoveOld(runFolder, state.Iteration, keep);
+        return folder;
+    }
+
+    private static void WriteContent(string folder, RunState state)
+    {
+        var files = new List<ManifestFile>();
+        foreach (var (role, image) in state.Images)
+        {
+            Directory.CreateDirectory(Path.Combine(folder, role));
+            var index = WriteTensors(folder, $"{role}/{StateIndex.DataFileName}", image, files);
+            WriteJson(folder, $"{role}/{StateIndex.FileName}", index, files);
+        }
+
+        // Last, so that a manifest means that everything before it was written.
+        WriteJson(folder, CheckpointManifest.FileName,
+            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, [.. files]), files);
+    }
+
+    private static StateIndex WriteTensors(string folder, string path, StateImage image, List<ManifestFile> files)
+    {
+        var entries = new List<StateEntry>();
+        var whole = new XxHash128();
+        using var stream = File.Create(Path.Combine(folder, path));
+        foreach (var name in image.TensorNames)
+        {
+            var (type, shape) = image.Describe(name);
+            var data = image.Data(name);
+            entries.Add(new StateEntry(name, type, shape, stream.Position, data.Length, Checkpoints.HashOf(data)));
+            stream.Write(data);
+            whole.Append(data);
+        }
+
+        stream.Flush(flushToDisk: true);
+        files.Add(new ManifestFile(path, stream.Length, Convert.ToHexStringLower(whole.GetCurrentHash())));
+        return new StateIndex(entries, image.JsonNames.ToDictionary(name => name, image.ReadJson));
+    }
+
+    private static void WriteJson<T>(string folder, string path, T document, List<ManifestFile> files)
+    {
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CheckpointJson.Options);
+        using var stream = File.Create(Path.Combine(folder, path));
+        stream.Write(bytes);
+        stream.Flush(flushToDisk: true);
+        files.Add(new ManifestFile(path, bytes.Length, Checkpoints.HashOf(bytes)));
+    }
+
+    private static void RemoveUnfinished(string parent)
+    {
+        foreach (var folder in Directory.GetDirectories(parent, ".*.unfinished"))
+            Directory.Delete(folder, recursive: true);
+    }
+
+    // Newer ones stay and do not count: they are of the same run before somebody resumed it from an older place.
+    private static void RemoveOld(string runFolder, long newest, int keep)
+    {
+        foreach (var folder in Checkpoints.FoldersOf(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest).Skip(Math.Max(1, keep)))
+            Directory.Delete(folder, recursive: true);
+    }
+}

@@ -1,0 +1,109 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// One role's state in memory: what its Capture wrote and its Restore reads. Writing again after <see cref="Begin"/>
+/// reuses the memory of tensors whose name and size did not change, so that regular copies allocate nothing.
+/// Not safe to use from several threads at once.
+/// </summary>
+/// <param name="role">The role's slot, such as <c>trainers.policy</c>; for messages.</param>
+public sealed class StateImage(string role) : IStateWriter, IStateReader
+{
+    private readonly Dictionary<string, SavedTensor> _tensors = [];
+    private readonly Dictionary<string, string> _json = [];
+    private readonly Dictionary<string, byte[]> _spare = [];
+
+    /// <summary>The role's slot.</summary>
+    public string Role { get; } = role;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> TensorNames => [.. _tensors.Keys];
+
+    /// <summary>Names of the JSON documents.</summary>
+    public IReadOnlyList<string> JsonNames => [.. _json.Keys];
+
+    /// <summary>Size of all tensors in bytes.</summary>
+    public long Bytes => _tensors.Values.Sum(tensor => (long)tensor.Data.Length);
+
+    /// <summary>Forgets the content and keeps its memory for the next.</summary>
+    public void Begin()
+    {
+        _spare.Clear();
+        foreach (var (name, tensor) in _tensors)
+            _spare[name] = tensor.Data;
+        _tensors.Clear();
+        _json.Clear();
+    }
+
+    /// <inheritdoc/>
+    public void WriteTensor(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> data)
+    {
+        var elements = 1L;
+        foreach (var size in shape)
+            elements = checked(elements * size);
+        if (elements * SizeOf(type) != data.Length)
+            throw new ArgumentException(
+                $"Tensor '{name}' of {Role} has shape [{string.Join(", ", shape.ToArray())}] of {type}, "
+                + $"which is {elements * SizeOf(type)} bytes, but {data.Length} were given.", nameof(data));
+        var kept = _spare.Remove(name, out var spare) && spare.Length == data.Length
+            ? spare
+            : GC.AllocateUninitializedArray<byte>(data.Length);
+        data.CopyTo(kept);
+        if (!_tensors.TryAdd(name, new SavedTensor(type, shape.ToArray(), kept)))
+            throw new ArgumentException($"{Role} writes two tensors named '{name}'.", nameof(name));
+    }
+
+    /// <inheritdoc/>
+    public void WriteJson(string name, string json)
+    {
+        if (!_json.TryAdd(name, json))
+            throw new ArgumentException($"{Role} writes two documents named '{name}'.", nameof(name));
+    }
+
+    /// <inheritdoc/>
+    public (ElementType Type, long[] Shape) Describe(string name)
+    {
+        var tensor = Find(name);
+        return (tensor.Type, [.. tensor.Shape]);
+    }
+
+    /// <inheritdoc/>
+    public void ReadTensor(string name, Span<byte> destination)
+    {
+        var data = Find(name).Data;
+        if (destination.Length != data.Length)
+            throw new ArgumentException(
+                $"Tensor '{name}' of {Role} has {data.Length} bytes; the destination has {destination.Length}.", nameof(destination));
+        data.CopyTo(destination);
+    }
+
+    /// <inheritdoc/>
+    public string ReadJson(string name) => _json.TryGetValue(name, out var json)
+        ? json
+        : throw new UserErrorException(
+            $"The saved state of {Role} has no document '{name}', only {Names(_json.Keys)}; was it saved by another plugin version?");
+
+    /// <summary>Bytes of a tensor, without copying.</summary>
+    internal byte[] Data(string name) => Find(name).Data;
+
+    /// <summary>Bytes of one element.</summary>
+    internal static int SizeOf(ElementType type) => type switch
+    {
+        ElementType.Float32 or ElementType.Int32 => 4,
+        ElementType.Float16 or ElementType.BFloat16 => 2,
+        ElementType.Int64 => 8,
+        ElementType.UInt8 => 1,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Unknown element type."),
+    };
+
+    private SavedTensor Find(string name) => _tensors.TryGetValue(name, out var tensor)
+        ? tensor
+        : throw new UserErrorException(
+            $"The saved state of {Role} has no tensor '{name}', only {Names(_tensors.Keys)}; was it saved with another model or plugin version?");
+
+    private static string Names(IReadOnlyCollection<string> names) =>
+        names.Count == 0 ? "none" : string.Join(", ", names.Order().Take(8)) + (names.Count > 8 ? ", ..." : "");
+
+    private sealed record SavedTensor(ElementType Type, long[] Shape, byte[] Data);
+}

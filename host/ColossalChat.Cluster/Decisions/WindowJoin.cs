@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Joins the parts of batches by their ids, in whatever order they come, until a window is whole. Parts of a window
+/// that was closed, parts that came already and parts nobody asked for are late.
+/// </summary>
+internal sealed record WindowJoin(
+    ImmutableHashSet<ScoreKind> Needed,
+    (long Iteration, BatchPurpose Purpose)? LastClosed,
+    ImmutableDictionary<BatchId, BatchParts> Open)
+{
+    public static WindowJoin Of(IEnumerable<ScoreKind> needed) =>
+        new([.. needed], null, ImmutableDictionary<BatchId, BatchParts>.Empty);
+
+    public WindowStep Add(BatchId batch, int batches, Rollout rollout) =>
+        Add(batch, batches, parts => parts.Rollout is null ? parts with { Rollout = rollout } : null);
+
+    public WindowStep Add(BatchId batch, int batches, Scores scores) =>
+        Add(batch, batches, parts => Needed.Contains(scores.Kind) && !parts.Scores.ContainsKey(scores.Kind)
+            ? parts with { Scores = parts.Scores.Add(scores.Kind, scores) }
+            : null);
+
+    private WindowStep Add(BatchId batch, int batches, Func<BatchParts, BatchParts?> add)
+    {
+        if (batch.Shard < 0 || batch.Shard >= batches || IsClosed(batch))
+            return new WindowStep(this, IsLate: true, BatchIsWhole: false, Window: null);
+        if (add(Open.GetValueOrDefault(batch, BatchParts.None)) is not { } parts)
+            return new WindowStep(this, IsLate: true, BatchIsWhole: false, Window: null);
+
+        var next = this with { Open = Open.SetItem(batch, parts) };
+        var isWhole = parts.IsWhole(Needed.Count);
+        var window = isWhole ? next.WindowOf(batch, batches) : null;
+        if (window is not null)
+            next = next.Close(batch);
+        return new WindowStep(next, IsLate: false, isWhole, window);
+    }
+
+    // Windows follow one another: an iteration's training window, then its measurement.
+    private bool IsClosed(BatchId batch) => LastClosed is { } last
+        && (batch.Iteration < last.Iteration || (batch.Iteration == last.Iteration && batch.Purpose <= last.Purpose));
+
+    private ImmutableArray<ScoredRollout>? WindowOf(BatchId any, int batches)
+    {
+        var window = ImmutableArray.CreateBuilder<ScoredRollout>(batches);
+        for (var shard = 0; shard < batches; shard++)
+        {
+            if (!Open.TryGetValue(any with { Shard = shard }, out var parts) || !parts.IsWhole(Needed.Count))
+                return null;
+            window.Add(new ScoredRollout(parts.Rollout!, parts.Scores));
+        }
+
+        return window.MoveToImmutable();
+    }
+
+    private WindowJoin Close(BatchId any)
+    {
+        var closed = this with { LastClosed = (any.Iteration, any.Purpose) };
+        return closed with { Open = Open.RemoveRange(Open.Keys.Where(closed.IsClosed)) };
+    }
+}
+
+/// <summary>What has come of one batch.</summary>
+internal sealed record BatchParts(Rollout? Rollout, ImmutableDictionary<ScoreKind, Scores> Scores)
+{
+    public static BatchParts None { get; } = new(null, ImmutableDictionary<ScoreKind, Scores>.Empty);
+
+    public bool IsWhole(int kinds) => Rollout is not null && Scores.Count == kinds;
+}
+
+/// <summary>What one more part changed.</summary>
+/// <param name="State">The join from now on.</param>
+/// <param name="IsLate">The part was dropped.</param>
+/// <param name="BatchIsWhole">It completed its batch.</param>
+/// <param name="Window">The whole window ordered by shard, when it completed that.</param>
+internal sealed record WindowStep(WindowJoin State, bool IsLate, bool BatchIsWhole, ImmutableArray<ScoredRollout>? Window);

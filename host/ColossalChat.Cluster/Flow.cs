@@ -1,0 +1,156 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+// Every message of a run, in the order they are sent. A verb asks, a past tense tells; none asks back. Each names its
+// batch or its iteration and where its outcome goes next. What is late is dropped by its id.
+
+// ---- Online: prompts -> rollouts -> scores -> experience -> training ----
+
+/// <summary>Where the batches of an online run pass.</summary>
+/// <param name="Prompts">Gets credits back.</param>
+/// <param name="Rollout">Writes answers.</param>
+/// <param name="Scorers">Score them in parallel.</param>
+/// <param name="Experience">Joins what belongs together.</param>
+/// <param name="Training">Trains on it.</param>
+public sealed record Route(
+    IActorRef Prompts, IActorRef Rollout, IReadOnlyList<IActorRef> Scorers, IActorRef Experience, TrainingRoute Training);
+
+/// <summary>All batches of one iteration and purpose: what an experience role sees at once.</summary>
+/// <param name="Iteration">From 1; 0 for the measurement before training.</param>
+/// <param name="Purpose">Training and measuring windows never meet.</param>
+/// <param name="Batches">How many; shards run from 0 to one less.</param>
+/// <param name="Route">Where they pass.</param>
+public sealed record Window(long Iteration, BatchPurpose Purpose, int Batches, Route Route);
+
+/// <summary>IterationActor -> PromptActor: begin this window.</summary>
+/// <param name="Window">The window.</param>
+/// <param name="Prompts">Different prompts in all.</param>
+/// <param name="AnswersPerPrompt">Rows for each prompt.</param>
+/// <param name="RowsPerBatch">Rows of a batch at most; an answer group is never split. 0 for one batch.</param>
+public sealed record StartIteration(Window Window, int Prompts, int AnswersPerPrompt, int RowsPerBatch);
+
+/// <summary>PromptActor -> RolloutActor, one credit each: answer these prompts.</summary>
+public sealed record GenerateRollout(BatchId Batch, Window Window, PromptBatch Prompts);
+
+/// <summary>RolloutActor -> every ScoringActor: score this rollout.</summary>
+public sealed record ScoreRollout(BatchId Batch, Window Window, Rollout Rollout);
+
+/// <summary>RolloutActor -> ExperienceActor: the answers; <c>Took</c> is the time of the role's call.</summary>
+public sealed record RolloutDone(BatchId Batch, Window Window, Rollout Rollout, TimeSpan Took);
+
+/// <summary>ScoringActor -> ExperienceActor: scores of one kind; rows that failed say so themselves.</summary>
+public sealed record RolloutScored(BatchId Batch, Window Window, Scores Scores, TimeSpan Took);
+
+/// <summary>ExperienceActor -> PromptActor: all parts of a batch have come; its credit is free.</summary>
+public sealed record BatchJoined(BatchId Batch);
+
+/// <summary>ExperienceActor -> IterationActor: a training window went on to the trainers.</summary>
+/// <param name="Iteration">Which.</param>
+/// <param name="Rows">Rollout rows of the window.</param>
+/// <param name="Metrics">The role's numbers and the window's timings in seconds.</param>
+/// <param name="Samples">Rows to read.</param>
+public sealed record ExperienceBuilt(
+    long Iteration, int Rows, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
+
+/// <summary>ExperienceActor -> IterationActor: a measuring window is done.</summary>
+public sealed record WindowMeasured(
+    long Iteration, int Rows, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
+
+// ---- Offline: dataset -> training ----
+
+/// <summary>IterationActor -> BatchActor: send this iteration's batch to the trainers.</summary>
+public sealed record StartBatch(long Iteration, TrainingRoute Route);
+
+/// <summary>BatchActor -> IterationActor: the batch went on to the trainers, with so many sequences of all ranks.</summary>
+public sealed record BatchTaken(long Iteration, int Rows);
+
+/// <summary>IterationActor -> TrainerActor[model, 0]: measure held-out sequences.</summary>
+public sealed record EvaluateHeldOut(long Iteration, IReadOnlyList<Experience> HeldOut);
+
+/// <summary>TrainerActor -> IterationActor: the measurement.</summary>
+public sealed record HeldOutEvaluated(long Iteration, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics);
+
+// ---- Both: training ----
+
+/// <summary>One rank of one trained model.</summary>
+/// <param name="Model">Such as <c>policy</c>.</param>
+/// <param name="Rank">From 0.</param>
+public readonly record struct TrainerId(string Model, int Rank)
+{
+    /// <inheritdoc/>
+    public override string ToString() => Rank == 0 ? Model : $"{Model}[{Rank}]";
+}
+
+/// <summary>Where experience goes.</summary>
+/// <param name="Trainers">Every rank of every model.</param>
+/// <param name="Ranks">Ranks of each model.</param>
+/// <param name="Iterations">Iterations of the whole run; schedules need it.</param>
+public sealed record TrainingRoute(IReadOnlyDictionary<TrainerId, IActorRef> Trainers, int Ranks, long Iterations);
+
+/// <summary>ExperienceActor or BatchActor -> TrainerActor[model, rank]: train on this; the batch's shard is the rank.</summary>
+public sealed record TrainShard(BatchId Batch, long Iterations, Experience Experience);
+
+/// <summary>TrainerActor -> IterationActor: how many optimiser steps it will make.</summary>
+public sealed record ShardBegun(BatchId Batch, TrainerId Trainer, int Steps);
+
+/// <summary>TrainerActor -> IterationActor: the gradients of a step are there, finite or not.</summary>
+public sealed record StepComputed(BatchId Batch, TrainerId Trainer, int Step, bool IsFinite);
+
+/// <summary>IterationActor -> every TrainerActor of the step: all apply, or all skip.</summary>
+public sealed record FinishStep(BatchId Batch, int Step, bool Apply);
+
+/// <summary>TrainerActor -> IterationActor: the iteration's steps are done; <c>Took</c> is the time of all its calls.</summary>
+public sealed record ShardTrained(BatchId Batch, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics, TimeSpan Took);
+
+/// <summary>IterationActor -> TrainerActor[model, 0]: give your weights to all readers.</summary>
+public sealed record PublishWeights(long Iteration, long Epoch, long Version, IReadOnlyList<IActorRef> Readers);
+
+/// <summary>TrainerActor[model, 0] -> RolloutActor, ScoringActors: fetch these through the lane.</summary>
+public sealed record WeightsReady(long Iteration, WeightsPublication Publication);
+
+/// <summary>RolloutActor, ScoringActors -> IterationActor; all in: next iteration.</summary>
+public sealed record WeightsLoaded(long Iteration, string Reader, WeightsPublication Publication);
+
+// ---- Beginning, saving, ending ----
+
+/// <summary>A role actor -> IterationActor: the role exists and has its state.</summary>
+public sealed record RoleOpened(long Iteration, string Role, RoleFacts Facts);
+
+/// <summary>What a role says about its data when it is opened; zero and empty for most roles.</summary>
+public sealed record RoleFacts
+{
+    /// <summary>Held-out prompts of a prompt source.</summary>
+    public int HeldOutPrompts { get; init; }
+
+    /// <summary>Iterations of a batch source.</summary>
+    public long Iterations { get; init; }
+
+    /// <summary>Held-out sequences of a batch source.</summary>
+    public IReadOnlyList<Experience> HeldOut { get; init; } = [];
+
+    /// <summary>Numbers about the data.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>What to tell the user about the data.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+}
+
+/// <summary>IterationActor -> actors of stateful roles, between iterations: write your state into this image.</summary>
+public sealed record CaptureState(long Iteration, StateImage Image);
+
+/// <summary>Actor of a stateful role -> IterationActor: the image is complete.</summary>
+public sealed record StateCaptured(long Iteration, string Role, StateImage Image);
+
+/// <summary>IterationActor -> CheckpointActor: put the run's state on disk.</summary>
+public sealed record SaveCheckpoint(long Iteration, RunState State);
+
+/// <summary>CheckpointActor -> IterationActor: it is on disk, whole.</summary>
+public sealed record CheckpointSaved(long Iteration, string Folder, TimeSpan Took);
+
+/// <summary>IterationActor -> TrainerActor[model, 0]: write the model as a folder.</summary>
+public sealed record ExportModel(long Iteration, string Folder);
+
+/// <summary>TrainerActor[model, 0] -> IterationActor: it is written.</summary>
+public sealed record ModelExported(long Iteration, string Model, string Folder);

@@ -1,0 +1,55 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+// What a run's supervisor hears and says. Epochs count the attempts of a run: whoever speaks of an older one is late.
+
+/// <summary>A role actor -> RunActor: a call of the role failed, and the actor waits for <see cref="RestartRole"/>.</summary>
+/// <param name="Epoch">The attempt it belonged to.</param>
+/// <param name="Role">The role's slot, such as <c>rollout</c>.</param>
+/// <param name="Batch">The batch it worked on.</param>
+/// <param name="Reason">What happened.</param>
+/// <param name="Repair">What can be done about it.</param>
+/// <param name="ExitCode">Of a failure that no restart mends.</param>
+internal sealed record RoleFailed(
+    long Epoch, string Role, BatchId Batch, string Reason, Repair Repair, ExitCode ExitCode = ExitCode.Failed);
+
+/// <summary>How a failed role can be mended.</summary>
+internal enum Repair
+{
+    /// <summary>Make the role anew and repeat the batch.</summary>
+    Restart,
+
+    /// <summary>Its state is spoilt: make all roles anew, restore them from the last safe point, repeat from there.</summary>
+    Rewind,
+
+    /// <summary>Not at all.</summary>
+    None,
+}
+
+/// <summary>RunActor -> the actor that failed: make the role anew and repeat the batch.</summary>
+internal sealed record RestartRole(long Epoch);
+
+/// <summary>IterationActor -> RunActor: all roles are there.</summary>
+internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iterations, IReadOnlyList<string> Remarks);
+
+/// <summary>IterationActor -> RunActor: an iteration or a measurement ended.</summary>
+internal sealed record IterationEnded(long Epoch, IterationReport Report);
+
+/// <summary>IterationActor -> RunActor: something to note.</summary>
+internal sealed record FlowNoted(long Epoch, string Kind, string Message);
+
+/// <summary>IterationActor -> RunActor: a state to go back to; the older one comes back as <see cref="SpareState"/>.</summary>
+internal sealed record SafePointTaken(long Epoch, RunState State);
+
+/// <summary>RunActor -> IterationActor: memory of a state that is no longer needed.</summary>
+internal sealed record SpareState(RunState State);
+
+/// <summary>IterationActor -> RunActor: a checkpoint is on disk.</summary>
+internal sealed record CheckpointKept(long Epoch, long Iteration, string Folder);
+
+/// <summary>IterationActor -> RunActor: the flow came to its end.</summary>
+internal sealed record FlowEnded(long Epoch, long LastIteration, bool IsStopped, IReadOnlyDictionary<string, string> ModelFolders);
+
+/// <summary>Caller -> RunActor -> IterationActor: finish the running iteration, save, end.</summary>
+internal sealed record StopRun;

@@ -1,0 +1,231 @@
+using ColossalChat.Contracts;
+using Xunit;
+
+namespace ColossalChat.Cluster.Tests;
+
+[Trait("Category", "CI")]
+public sealed class FailureTests
+{
+    [Theory]
+    [InlineData("rollout", "generate 2.1")]
+    [InlineData("reward", "score 3.0")]
+    [InlineData("critic", "score 1.2")]
+    [InlineData("rollout", "load policy 3")]
+    [InlineData("prompts", "take 2.1")]
+    [InlineData("experience", "build 3.0")]
+    [InlineData("experience", "capture")]
+    [InlineData("trainers.policy", "compute 1")]
+    [InlineData("trainers.policy", "finish 0 apply")]
+    [InlineData("trainers.critic", "finish 1 apply")]
+    [InlineData("trainers.critic", "publish 3")]
+    [InlineData("trainers.policy", "export")]
+    [InlineData("rollout", "make")]
+    public async Task A_role_that_throws_once_is_made_anew_and_the_run_ends_as_if_nothing_had_been(string role, string call)
+    {
+        await using var unbroken = new RunHarness();
+        await unbroken.RunAsync();
+        var world = new FakeWorld();
+        ThrowOnce(world, role, call);
+        await using var broken = new RunHarness(world);
+
+        var end = await broken.RunAsync();
+
+        Assert.Null(end.Failure);
+        Assert.Equal(unbroken.Digest(), broken.Digest());
+        Assert.Equal(2, world.Made[role]);
+        Assert.Single(broken.Notes, note => note.Kind == "restart" && note.Message.Contains(role, StringComparison.Ordinal));
+        Assert.All(world.Alive, alive => Assert.True(alive.Value <= 0 || alive.Key is "prompts" || call == "make", $"{alive.Key} is alive"));
+    }
+
+    [Fact]
+    public async Task Only_the_failed_batch_is_repeated_When_a_role_without_state_fails()
+    {
+        var world = new FakeWorld();
+        ThrowOnce(world, "rollout", "generate 2.1");
+        await using var run = new RunHarness(world);
+
+        await run.RunAsync();
+
+        var calls = world.CallsOf("rollout").ToList();
+        Assert.Equal(2, calls.Count(call => call == "generate 2.1"));
+        Assert.Equal(13, calls.Count(call => call.StartsWith("generate", StringComparison.Ordinal)));
+        Assert.Equal(1, world.Made["trainers.policy"]);
+        // The new role knows the newest weights before the batch comes again.
+        var made = calls.LastIndexOf("make");
+        Assert.Equal(["load critic 2", "load policy 2", "generate 2.1"], calls.Skip(made + 1).Take(3));
+    }
+
+    [Fact]
+    public async Task The_run_goes_back_to_a_checkpoint_When_no_copies_are_kept_in_memory()
+    {
+        await using var unbroken = new RunHarness();
+        await unbroken.RunAsync();
+        var world = new FakeWorld();
+        await using var broken = new RunHarness(world) { CheckpointEvery = 2 };
+        broken.Flow = broken.Flow with { SafePointShare = 0 };
+        ThrowOnce(world, "trainers.critic", "begin 4/4");
+
+        var end = await broken.RunAsync();
+
+        Assert.Null(end.Failure);
+        Assert.Equal(unbroken.Digest(), broken.Digest());
+        Assert.Equal(2, world.CallsOf("trainers.policy").Count(call => call == "begin 3/4"));
+    }
+
+    [Fact]
+    public async Task The_run_fails_and_says_why_When_a_role_fails_too_often()
+    {
+        var world = new FakeWorld { Before = (role, call, _) => Throw.When(role == "reward" && call == "score 2.1", "rubbish in") };
+        await using var run = new RunHarness(world);
+        run.Flow = run.Flow with { RoleRestarts = 2 };
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.Failed, end.ExitCode);
+        Assert.Contains("reward failed to score (batch 2.1): InvalidOperationException: rubbish in", end.Failure, StringComparison.Ordinal);
+        Assert.Contains("3 times within 10 minutes; flow.role-restarts allows 2", end.Failure, StringComparison.Ordinal);
+        Assert.Equal(3, world.Made["reward"]);
+        Assert.Empty(end.ModelFolders);
+        Assert.Equal(0, world.Alive["trainers.policy"]);
+    }
+
+    [Fact]
+    public async Task A_trainer_that_always_throws_ends_the_run()
+    {
+        var world = new FakeWorld { Before = (role, call, _) => Throw.When(role == "trainers.policy" && call == "compute 0", "no") };
+        await using var run = new RunHarness(world);
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.Failed, end.ExitCode);
+        Assert.Equal(4, world.Made["trainers.policy"]);
+    }
+
+    [Fact]
+    public async Task An_error_that_the_user_must_mend_ends_the_run_at_once_with_its_exit_code()
+    {
+        var world = new FakeWorld
+        {
+            Before = (role, call, _) =>
+            {
+                if (role == "critic" && call == "make")
+                    throw new UserErrorException("models.critic.path = nowhere does not exist.", ExitCode.NotFound);
+            },
+        };
+        await using var run = new RunHarness(world);
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.NotFound, end.ExitCode);
+        Assert.Contains("models.critic.path = nowhere does not exist.", end.Failure, StringComparison.Ordinal);
+        Assert.Equal(1, world.Made["critic"]);
+    }
+
+    [Fact]
+    public async Task A_role_that_hangs_is_cancelled_and_its_batch_repeated()
+    {
+        await using var unbroken = new RunHarness();
+        await unbroken.RunAsync();
+        var world = new FakeWorld();
+        var hung = 0;
+        world.Before = (role, call, cancel) =>
+        {
+            if (role == "rollout" && call == "generate 2.0" && Interlocked.Exchange(ref hung, 1) == 0)
+            {
+                cancel.WaitHandle.WaitOne();
+                cancel.ThrowIfCancellationRequested();
+            }
+        };
+        await using var run = new RunHarness(world);
+        run.Flow = run.Flow with { RoleTimeout = TimeSpan.FromMilliseconds(300) };
+
+        var end = await run.RunAsync();
+
+        Assert.Null(end.Failure);
+        Assert.Equal(unbroken.Digest(), run.Digest());
+        Assert.Contains(run.Notes, note => note.Kind == "restart" && note.Message.Contains("role-timeout", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_run_fails_When_a_role_ignores_its_cancellation()
+    {
+        using var release = new ManualResetEventSlim();
+        var world = new FakeWorld
+        {
+            Before = (role, call, _) =>
+            {
+                if (role == "rollout" && call == "generate 2.0")
+                    release.Wait(CancellationToken.None);
+            },
+        };
+        await using var run = new RunHarness(world);
+        run.Flow = run.Flow with { RoleTimeout = TimeSpan.FromMilliseconds(200), CancelGrace = TimeSpan.FromMilliseconds(200) };
+
+        var end = await run.RunAsync();
+        release.Set();
+
+        Assert.Equal(ExitCode.Failed, end.ExitCode);
+        Assert.Contains("rollout failed to generate (batch 2.0)", end.Failure, StringComparison.Ordinal);
+        Assert.Contains("--resume latest", end.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_failed_run_leaves_its_newest_state_on_disk()
+    {
+        var world = new FakeWorld { Before = (role, call, _) => Throw.When(role == "rollout" && call == "generate 3.0", "no") };
+        await using var run = new RunHarness(world);
+        run.Flow = run.Flow with { SafePointShare = 0.5 };
+
+        var end = await run.RunAsync();
+
+        Assert.Equal((ExitCode.Failed, 2L), (end.ExitCode, end.LastIteration));
+        Assert.True(end.Checkpoint is null || Checkpoints.Latest(run.RunFolder).Checkpoint?.Folder == end.Checkpoint);
+    }
+
+    [Fact]
+    public async Task The_run_fails_When_what_happens_cannot_be_recorded()
+    {
+        await using var run = new RunHarness();
+        run.OnReport = report => Throw.When(report.Iteration == 2, "disk full");
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.Failed, end.ExitCode);
+        Assert.Contains("disk full", end.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_scorer_that_breaks_its_promise_is_named()
+    {
+        await using var run = new RunHarness();
+        var roles = run.World.OnlineRoles("policy", "critic");
+        run.Roles = roles with
+        {
+            Scorers = new Dictionary<ScoreKind, Func<IScoringRole>>(roles.Scorers)
+            {
+                [ScoreKind.Values] = () => new FakeScorer(run.World, ScoreKind.Rewards),
+            },
+        };
+
+        var end = await run.RunAsync();
+
+        Assert.Contains("critic failed to score", end.Failure, StringComparison.Ordinal);
+        Assert.Contains("It gave Rewards; the stage needs Values", end.Failure, StringComparison.Ordinal);
+    }
+
+    internal static void ThrowOnce(FakeWorld world, string role, string call)
+    {
+        var thrown = 0;
+        world.Before = (currentRole, currentCall, _) =>
+            Throw.When(currentRole == role && currentCall == call && Interlocked.Exchange(ref thrown, 1) == 0, "injected");
+    }
+}
+
+internal static class Throw
+{
+    public static void When(bool condition, string message)
+    {
+        if (condition)
+            throw new InvalidOperationException(message);
+    }
+}
