@@ -1,0 +1,61 @@
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+using ColossalChat.Models.Folders;
+
+namespace ColossalChat.Models.Store;
+
+/// <summary>One entry of the <c>models</c> section.</summary>
+public sealed record ModelSource : ICheckedOptions
+{
+    /// <summary>Model folder in Hugging Face layout. Required, unless <see cref="SameAs"/> is given.</summary>
+    public string Path { get; init; } = "";
+
+    /// <summary>Element type of the weights in memory: float32, bfloat16 or float16. Default float32.</summary>
+    public string Precision { get; init; } = "float32";
+
+    /// <summary>Where it computes: cpu or cuda:N. Default cpu.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>
+    /// language, or value: one number a token, for a critic or reward model. A value model may start from a language
+    /// model's folder; its head then starts near zero. Default language.
+    /// </summary>
+    public string Head { get; init; } = "language";
+
+    /// <summary>Adapter whose parameters train while the folder's weights stay as they are; none by default.</summary>
+    public PluginChoice<IModelAdapter>? Adapter { get; init; }
+
+    /// <summary>Folder of a saved adapter to start from; needs <see cref="Adapter"/>. Empty starts a new one.</summary>
+    public string AdapterPath { get; init; } = "";
+
+    /// <summary>
+    /// Name of another model whose weights this one shares, with that model's adapter off; the other must have an adapter.
+    /// Excludes all other keys.
+    /// </summary>
+    public string SameAs { get; init; } = "";
+
+    /// <summary>True draws the weights from the run's seed; the folder then needs no weight files. Default false.</summary>
+    public bool Initialise { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<string> Problems()
+    {
+        if (SameAs.Length > 0)
+        {
+            if (this != new ModelSource { SameAs = SameAs })
+                yield return $"same-as is {SameAs}; it excludes all other keys of this model.";
+            yield break;
+        }
+
+        if (Path.Length == 0)
+            yield return "path is missing; name a model folder, or give same-as.";
+        if (Precisions.Find(Precision) is null)
+            yield return $"precision is {Precision}; it must be {Precisions.Allowed}.";
+        if (!Devices.IsName(Device))
+            yield return $"device is {Device}; it must be cpu or cuda:N.";
+        if (Head is not ("language" or "value"))
+            yield return $"head is {Head}; it must be language or value.";
+        if (AdapterPath.Length > 0 && Adapter is null)
+            yield return $"adapter-path is {AdapterPath}, and there is no adapter; add one, such as adapter {{ use = lora }}.";
+    }
+}

@@ -1,0 +1,78 @@
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+using ColossalChat.Models.Folders;
+
+namespace ColossalChat.Models.Store;
+
+/// <summary>The node's models by name. A model is loaded when first borrowed and freed when the last loan comes back.</summary>
+internal sealed class ModelStore(ModelStoreOptions options, INodeContext context) : IModelStore, IModelCatalog, IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, LoadedModel> _loaded = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TextModel> _texts = new(StringComparer.Ordinal);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Names { get; } = [.. options.Models.Keys.Order(StringComparer.Ordinal)];
+
+    /// <inheritdoc/>
+    public IBorrowedModel Borrow(string name)
+    {
+        var owner = OwnerOf(name);
+        lock (_lock)
+        {
+            if (!_loaded.TryGetValue(owner, out var model))
+            {
+                model = new LoadedModel(options.Models[owner], TextOf(owner), context);
+                _loaded.Add(owner, model);
+            }
+
+            model.Loans++;
+            return new Loan(name, model, withAdapter: owner == name, () => GiveBack(owner));
+        }
+    }
+
+    /// <inheritdoc/>
+    public string FolderOf(string name) => options.Models[OwnerOf(name)].Path;
+
+    /// <inheritdoc/>
+    public TextModel TextOf(string name)
+    {
+        var folder = FolderOf(name);
+        lock (_lock)
+        {
+            if (!_texts.TryGetValue(folder, out var text))
+                _texts.Add(folder, text = FolderText.Open(context, folder));
+            return text;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            foreach (var model in _loaded.Values)
+                model.Dispose();
+            _loaded.Clear();
+        }
+    }
+
+    private string OwnerOf(string name)
+    {
+        if (!options.Models.TryGetValue(name, out var source))
+            throw new UserErrorException(
+                $"There is no model '{name}'; models are: {(Names.Count == 0 ? "none" : string.Join(", ", Names))}. Add models {{ {name} {{ path = ... }} }} to the configuration.");
+        return source.SameAs.Length > 0 ? source.SameAs : name;
+    }
+
+    private void GiveBack(string owner)
+    {
+        lock (_lock)
+        {
+            if (!_loaded.TryGetValue(owner, out var model) || --model.Loans > 0)
+                return;
+            _loaded.Remove(owner);
+            model.Dispose();
+        }
+    }
+}
