@@ -9,13 +9,11 @@ public sealed record ModelStoreOptions : ICheckedOptions
     [RemainingKeys]
     public IReadOnlyDictionary<string, ModelSource> Models { get; init; } = new Dictionary<string, ModelSource>();
 
-    /// <inheritdoc/>
+    /// <summary>What is wrong between models; each checks itself.</summary>
     public IEnumerable<string> Problems()
     {
         foreach (var (name, source) in Models.OrderBy(entry => entry.Key, StringComparer.Ordinal))
         {
-            foreach (var problem in source.Problems())
-                yield return $"{name}.{problem}";
             if (source.SameAs.Length == 0)
                 continue;
             if (!Models.TryGetValue(source.SameAs, out var other))
