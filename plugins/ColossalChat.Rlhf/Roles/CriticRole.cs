@@ -1,0 +1,59 @@
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+using ColossalChat.Numerics;
+
+namespace ColossalChat.Rlhf;
+
+/// <summary>Settings of the critic role; section <c>roles.critic</c>.</summary>
+public sealed record CriticOptions : ICheckedOptions
+{
+    /// <summary>Name of the value model in the <c>models</c> section; default critic.</summary>
+    public string Model { get; init; } = "critic";
+
+    /// <summary>Most padded tokens in one forward pass. 1 or more; default 8192.</summary>
+    public int MicroBatchTokens { get; init; } = 8192;
+
+    /// <inheritdoc/>
+    public IEnumerable<string> Problems()
+    {
+        if (MicroBatchTokens < 1)
+            yield return $"micro-batch-tokens is {MicroBatchTokens}; it must be 1 or more.";
+    }
+}
+
+/// <summary>
+/// Expected returns. The value of a response token is read one position before it, in the state in which the token is
+/// chosen: the same position as its log-probability.
+/// </summary>
+public sealed class CriticRole : IScoringRole
+{
+    private readonly CriticOptions _options;
+    private readonly IBorrowedModel _critic;
+    private readonly IOutputHead _head;
+
+    /// <summary>Borrows the critic.</summary>
+    public CriticRole(CriticOptions options, INodeContext context)
+    {
+        (_options, _critic) = (options, context.Resolve<IModelStore>("models").Borrow(options.Model));
+        _head = ValueHeads.Of(_critic);
+    }
+
+    /// <inheritdoc/>
+    public ScoreKind Kind => ScoreKind.Values;
+
+    /// <inheritdoc/>
+    public Scores Score(Rollout rollout, CancellationToken cancel)
+    {
+        using var active = _critic.Activate();
+        var values = SequenceScoring.Values(
+            _critic.Body, _head, SequenceScoring.ResponsesOf(rollout), HeadPlacement.PredictTargets, _options.MicroBatchTokens, cancel);
+        return Scores.Of(Kind, new Ragged<float>(rollout.Tokens.Offsets, values));
+    }
+
+    /// <inheritdoc/>
+    public void LoadWeights(WeightsPublication publication, CancellationToken cancel) =>
+        _ = SharedWeights.Accept(publication, _options.Model, default);
+
+    /// <inheritdoc/>
+    public void Dispose() => _critic.Dispose();
+}

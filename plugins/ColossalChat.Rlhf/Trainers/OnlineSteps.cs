@@ -1,0 +1,52 @@
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+using ColossalChat.Numerics;
+
+namespace ColossalChat.Rlhf;
+
+/// <summary>The online flow's iteration: several passes over its experience, several updates each.</summary>
+/// <param name="model">What is trained; the owner disposes it.</param>
+/// <param name="options">Passes and parts.</param>
+/// <param name="seed">The run's seed.</param>
+/// <param name="prefix">Prefix of the metrics.</param>
+internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions options, ulong seed, string prefix)
+{
+    private TrainRequest? _request;
+    private StepPlan? _plan;
+    private GradientReport? _report;
+    private StepMetrics _metrics = new();
+
+    public TrainedModel Model => model;
+
+    public Experience Experience => _request?.Experience ?? throw new InvalidOperationException("Begin comes first.");
+
+    public int Begin(TrainRequest request)
+    {
+        (_request, _report, _metrics) = (request, null, new StepMetrics());
+        _plan = new StepPlan(seed, request.Iteration, request.Experience.Rows, options.Epochs, options.MiniBatches);
+        return _plan.Steps;
+    }
+
+    /// <summary>Micro-batches of one update; <see cref="Compute"/> disposes them.</summary>
+    public IReadOnlyList<MicroBatch> Window(int step) =>
+        model.Cut(Experience.Pick(_plan!.Rows(step, Experience)), HeadPlacement.PredictTargets);
+
+    public bool Compute(IReadOnlyList<ObjectivePart> parts, CancellationToken cancel)
+    {
+        _report = model.Compute(parts, cancel);
+        return _report.IsFinite;
+    }
+
+    public void Finish(bool apply)
+    {
+        var rate = model.Rate(_request!.Iterations * options.Epochs * options.MiniBatches);
+        model.Finish(apply, rate);
+        _metrics.Add(_report!, prefix, rate, apply);
+    }
+
+    public Dictionary<string, double> End()
+    {
+        (_request, _plan) = (null, null);
+        return _metrics.Take(prefix, model.Steps);
+    }
+}

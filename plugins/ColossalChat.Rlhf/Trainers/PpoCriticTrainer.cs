@@ -1,0 +1,81 @@
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+using static TorchSharp.torch;
+
+namespace ColossalChat.Rlhf;
+
+/// <summary>Settings of the critic's trainer; section <c>roles.trainers.critic</c>.</summary>
+public sealed record PpoCriticOptions : OnlineTrainerOptions
+{
+    /// <summary>Name of the trained model; it needs a value head. Default critic.</summary>
+    public override string Model { get; init; } = "critic";
+
+    /// <summary>Full learning rate. Above 0; default 1e-4.</summary>
+    public override double LearningRate { get; init; } = 1e-4;
+
+    /// <summary>What the critic descends.</summary>
+    [DefaultPlugin("value-clip")]
+    public PluginChoice<IValueLoss> ValueLoss { get; init; } = new("value-clip");
+}
+
+/// <summary>Trains the critic towards the returns.</summary>
+public sealed class PpoCriticTrainer : ITrainerRole
+{
+    private readonly PpoCriticOptions _options;
+    private readonly OnlineSteps _steps;
+    private readonly ValueObjective _objective;
+
+    /// <summary>Borrows the critic, makes its engine and its loss.</summary>
+    public PpoCriticTrainer(PpoCriticOptions options, INodeContext context)
+    {
+        _options = options;
+        _objective = new ValueObjective(context.Create(options.ValueLoss));
+        _steps = new OnlineSteps(new TrainedModel(options, context, true), options, context.Seed, "value");
+    }
+
+    /// <inheritdoc/>
+    public string Model => _options.Model;
+
+    /// <inheritdoc/>
+    public int Begin(TrainRequest request)
+    {
+        RequiredColumns.Check(request.Experience, Model, ExperienceColumns.OldValues, ExperienceColumns.Returns);
+        return _steps.Begin(request);
+    }
+
+    /// <inheritdoc/>
+    public bool Compute(int step, CancellationToken cancel) =>
+        _steps.Compute([new ObjectivePart("value", _steps.Window(step), _objective)], cancel);
+
+    /// <inheritdoc/>
+    public void Finish(int step, bool apply) => _steps.Finish(apply);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, double> End() => _steps.End();
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
+        new Dictionary<string, double>();
+
+    /// <inheritdoc/>
+    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) =>
+        _steps.Model.Publish(epoch, version, cancel);
+
+    /// <inheritdoc/>
+    public void Export(string folder) => _steps.Model.Export(folder);
+
+    /// <inheritdoc/>
+    public void Capture(IStateWriter writer) => _steps.Model.Capture(writer);
+
+    /// <inheritdoc/>
+    public void Restore(IStateReader reader) => _steps.Model.Restore(reader);
+
+    /// <inheritdoc/>
+    public void Dispose() => _steps.Model.Dispose();
+
+    private sealed class ValueObjective(IValueLoss loss) : IObjective
+    {
+        public ObjectiveResult Evaluate(Tensor output, MicroBatch batch, WindowTotals totals) => loss.Compute(new ValueLossInput(
+            output, batch.Columns[ExperienceColumns.OldValues], batch.Columns[ExperienceColumns.Returns], totals));
+    }
+}

@@ -1,0 +1,126 @@
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+
+namespace ColossalChat.Rlhf;
+
+/// <summary>Settings of the policy's trainer; section <c>roles.trainers.policy</c>.</summary>
+public sealed record PpoPolicyOptions : OnlineTrainerOptions
+{
+    /// <summary>Name of the trained model; default policy.</summary>
+    public override string Model { get; init; } = "policy";
+
+    /// <summary>Full learning rate. Above 0; default 1e-5.</summary>
+    public override double LearningRate { get; init; } = 1e-5;
+
+    /// <summary>What the policy descends.</summary>
+    [DefaultPlugin("ppo-clip")]
+    public PluginChoice<IPolicyLoss> PolicyLoss { get; init; } = new("ppo-clip");
+
+    /// <summary>Losses on data of their own, added to every update (PTX).</summary>
+    public IReadOnlyList<PluginChoice<IExtraLoss>> ExtraLosses { get; init; } = [];
+
+    /// <summary>Nats of mean entropy are worth this much loss; 0 only measures entropy. 0 or more; default 0.</summary>
+    public double EntropyCoefficient { get; init; }
+
+    /// <inheritdoc/>
+    public override IEnumerable<string> Problems()
+    {
+        foreach (var problem in base.Problems())
+            yield return problem;
+        if (EntropyCoefficient is not >= 0)
+            yield return $"entropy-coefficient is {EntropyCoefficient}; it must be 0 (off) or more.";
+    }
+}
+
+/// <summary>Trains the policy on an iteration's experience, several passes over it, with extra losses mixed in.</summary>
+public sealed class PpoPolicyTrainer : ITrainerRole
+{
+    private readonly PpoPolicyOptions _options;
+    private readonly OnlineSteps _steps;
+    private readonly IPolicyLoss _loss;
+    private readonly IExtraLoss[] _extras;
+
+    /// <summary>Borrows the policy, makes its engine and its losses.</summary>
+    public PpoPolicyTrainer(PpoPolicyOptions options, INodeContext context)
+    {
+        _options = options;
+        _loss = context.Create(options.PolicyLoss);
+        _extras = [.. options.ExtraLosses.Select(context.Create)];
+        _steps = new OnlineSteps(new TrainedModel(options, context, false), options, context.Seed, "policy");
+    }
+
+    /// <inheritdoc/>
+    public string Model => _options.Model;
+
+    /// <inheritdoc/>
+    public int Begin(TrainRequest request)
+    {
+        RequiredColumns.Check(request.Experience, Model, ExperienceColumns.OldLogProbs, ExperienceColumns.Advantages);
+        return _steps.Begin(request);
+    }
+
+    /// <inheritdoc/>
+    public bool Compute(int step, CancellationToken cancel)
+    {
+        var objective = new PolicyObjective(_loss, TemperatureOf(_steps.Experience), _options.EntropyCoefficient);
+        var parts = new List<ObjectivePart> { new("policy", _steps.Window(step), objective) };
+        foreach (var extra in _extras)
+            if (extra.Next(_steps.Model.Device) is { } part)
+                parts.Add(part);
+        return _steps.Compute(parts, cancel);
+    }
+
+    /// <inheritdoc/>
+    public void Finish(int step, bool apply) => _steps.Finish(apply);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, double> End() => _steps.End();
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
+        new Dictionary<string, double>();
+
+    /// <inheritdoc/>
+    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) =>
+        _steps.Model.Publish(epoch, version, cancel);
+
+    /// <inheritdoc/>
+    public void Export(string folder) => _steps.Model.Export(folder);
+
+    /// <inheritdoc/>
+    public void Capture(IStateWriter writer)
+    {
+        _steps.Model.Capture(new PrefixedStateWriter(writer, "engine/"));
+        for (var i = 0; i < _extras.Length; i++)
+            _extras[i].Capture(new PrefixedStateWriter(writer, ExtraPrefix(i)));
+    }
+
+    /// <inheritdoc/>
+    public void Restore(IStateReader reader)
+    {
+        _steps.Model.Restore(new PrefixedStateReader(reader, "engine/"));
+        for (var i = 0; i < _extras.Length; i++)
+            _extras[i].Restore(new PrefixedStateReader(reader, ExtraPrefix(i)));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var extra in _extras)
+            extra.Dispose();
+        _steps.Model.Dispose();
+    }
+
+    // The whole iteration was drawn at one temperature; log-probabilities at another one could not be compared with it.
+    private static double TemperatureOf(Experience experience)
+    {
+        if (!experience.Columns.TryGetValue(ExperienceColumns.Temperature, out var column) || column.Values.IsEmpty)
+            return 1;
+        var values = column.Values.Span;
+        return values.ContainsAnyExcept(values[0])
+            ? throw new ArgumentException("The iteration's rows were drawn at different temperatures.", nameof(experience))
+            : values[0];
+    }
+
+    private string ExtraPrefix(int index) => $"extra.{index}.{_extras[index].Name}/";
+}

@@ -1,0 +1,29 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Rlhf;
+
+/// <summary>
+/// Which rows each update of an iteration learns from: every pass goes through all rows once, in an order of its own.
+/// </summary>
+/// <param name="seed">The run's seed.</param>
+/// <param name="iteration">Iteration.</param>
+/// <param name="rows">Rows of the experience.</param>
+/// <param name="epochs">Passes.</param>
+/// <param name="miniBatches">Parts of each pass; no more than rows.</param>
+internal sealed class StepPlan(ulong seed, long iteration, int rows, int epochs, int miniBatches)
+{
+    private readonly int _parts = Math.Min(miniBatches, rows);
+
+    public int Steps => _parts * epochs;
+
+    /// <summary>Rows of one update, ascending by length so that micro-batches pad little.</summary>
+    /// <param name="step">From 0.</param>
+    /// <param name="experience">The iteration's experience.</param>
+    public int[] Rows(int step, Experience experience)
+    {
+        var (epoch, part) = Math.DivRem(step, _parts);
+        var order = new RandomKey(seed, RandomPurpose.Shuffle, iteration, epoch).Permutation(rows);
+        var (from, to) = ((long)rows * part / _parts, (long)rows * (part + 1) / _parts);
+        return [.. order[(int)from..(int)to].OrderBy(row => experience.Tokens.LengthOf(row)).ThenBy(row => row)];
+    }
+}
