@@ -1,0 +1,69 @@
+using System.Text.Json;
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+using ColossalChat.Numerics;
+using static TorchSharp.torch;
+
+namespace ColossalChat.Ptx;
+
+/// <summary>
+/// Cross-entropy on a stream of its own beside the policy's loss, so that the model goes on predicting text while it
+/// learns to please. Its window is divided by its own number of tokens, never by the policy's.
+/// </summary>
+internal sealed class PtxLoss : IExtraLoss
+{
+    private const string StateName = "ptx-cursor";
+    private readonly PtxOptions _options;
+    private readonly IBatchSource? _source;
+    private readonly IPtxRows? _rows;
+    private long _step;
+
+    /// <summary>Reads the data, unless the coefficient is 0.</summary>
+    public PtxLoss(PtxOptions options, INodeContext context)
+    {
+        _options = options;
+        if (options.Coefficient == 0)
+            return;
+        if (options.Data is { } data)
+        {
+            _source = context.Create(data);
+            _rows = new SourceRows(_source);
+            return;
+        }
+
+        var tokenizer = context.Resolve<IModelCatalog>("models").TextOf(options.Model).Tokenizer;
+        var texts = PlainText.Read(options.Files);
+        _rows = new PlainTextRows(PlainText.Cut(texts, tokenizer, options.MaxTokens), options.RowsPerStep, context.Seed);
+    }
+
+    /// <inheritdoc/>
+    public string Name => "ptx";
+
+    /// <inheritdoc/>
+    public ObjectivePart? Next(Device device)
+    {
+        if (_rows is null)
+            return null;
+        var experience = _rows.Take(_step++);
+        var window = MicroBatches.Build(experience, new MicroBatchCut { Tokens = _options.MicroBatchTokens }, device);
+        return new ObjectivePart(Name, window, TokenCrossEntropy.Instance, _options.Coefficient);
+    }
+
+    /// <inheritdoc/>
+    public void Capture(IStateWriter writer)
+    {
+        writer.WriteJson(StateName, JsonSerializer.Serialize(new Dictionary<string, long> { ["step"] = _step }));
+        _source?.Capture(writer);
+    }
+
+    /// <inheritdoc/>
+    public void Restore(IStateReader reader)
+    {
+        using var document = JsonDocument.Parse(reader.ReadJson(StateName));
+        _step = document.RootElement.GetProperty("step").GetInt64();
+        _source?.Restore(reader);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => (_source as IDisposable)?.Dispose();
+}

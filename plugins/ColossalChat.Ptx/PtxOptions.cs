@@ -1,0 +1,50 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Ptx;
+
+/// <summary>Options of <c>ptx</c>.</summary>
+public sealed record PtxOptions : ICheckedOptions
+{
+    /// <summary>
+    /// Factor on the loss; the trained model's own loss keeps factor 1. 0 turns it off and reads no data. 0 or more;
+    /// default 0.5.
+    /// </summary>
+    public double Coefficient { get; init; } = 0.5;
+
+    /// <summary>
+    /// Plain text to keep predicting: <c>.txt</c> (paragraphs apart by a blank line) or <c>.jsonl</c> (a <c>text</c> in
+    /// every row). Give either this or <see cref="Data"/>.
+    /// </summary>
+    public IReadOnlyList<string> Files { get; init; } = [];
+
+    /// <summary>Instruction data instead of plain text: a batch source, whose iterations are walked through again and again.</summary>
+    [DefaultPlugin("sft-batches")]
+    public PluginChoice<IBatchSource>? Data { get; init; }
+
+    /// <summary>Model whose tokenizer cuts the text, as in the <c>models</c> section. Default <c>policy</c>.</summary>
+    public string Model { get; init; } = "policy";
+
+    /// <summary>Rows of plain text in each optimiser step. 1 or more; default 16.</summary>
+    public int RowsPerStep { get; init; } = 16;
+
+    /// <summary>Longest row of plain text in tokens; longer paragraphs are cut into several. 2 or more; default 256.</summary>
+    public int MaxTokens { get; init; } = 256;
+
+    /// <summary>Most padded tokens of one micro-batch; a memory limit, results do not depend on it. 1 or more; default 8192.</summary>
+    public int MicroBatchTokens { get; init; } = 8192;
+
+    /// <inheritdoc/>
+    public IEnumerable<string> Problems()
+    {
+        if (Coefficient is not (>= 0 and < double.PositiveInfinity))
+            yield return $"coefficient is {Coefficient}; it must be 0 (off) or more.";
+        if (Coefficient > 0 && Files.Count > 0 == Data is not null)
+            yield return $"files and data are both {(Data is null ? "absent" : "given")}; give one of them: files = [text.txt], or data {{ ... }} with instruction data.";
+        if (RowsPerStep < 1)
+            yield return $"rows-per-step is {RowsPerStep}; it must be 1 or more.";
+        if (MaxTokens < 2)
+            yield return $"max-tokens is {MaxTokens}; it must be 2 or more.";
+        if (MicroBatchTokens < 1)
+            yield return $"micro-batch-tokens is {MicroBatchTokens}; it must be 1 or more.";
+    }
+}

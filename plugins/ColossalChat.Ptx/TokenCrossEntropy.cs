@@ -1,0 +1,26 @@
+using ColossalChat.Contracts.Torch;
+using ColossalChat.Numerics;
+using static TorchSharp.torch;
+
+namespace ColossalChat.Ptx;
+
+// N = target tokens of the micro-batch, V = vocabulary.
+
+/// <summary>Mean cross-entropy over a window's target tokens, nats. Metric: <c>accuracy</c>, the share of tokens foreseen.</summary>
+internal sealed class TokenCrossEntropy : IObjective
+{
+    /// <summary>It has no state.</summary>
+    public static readonly TokenCrossEntropy Instance = new();
+
+    /// <inheritdoc/>
+    public ObjectiveResult Evaluate(Tensor output, MicroBatch batch, WindowTotals totals)
+    {
+        using var scope = NewDisposeScope();
+        using var scores = TokenLogProbs.Compute(output, batch.Targets, parts: TokenScoreParts.Argmax);   // [N] nats
+        var loss = scores.LogProbs.sum().neg() / totals.Targets;                                           // []
+        var foreseen = scores.IsArgmax!.sum().item<long>();
+        return new ObjectiveResult(
+            loss.MoveToOuterDisposeScope(),
+            new Dictionary<string, double> { ["accuracy"] = (double)foreseen / totals.Targets });
+    }
+}
