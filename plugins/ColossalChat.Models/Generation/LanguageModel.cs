@@ -19,6 +19,7 @@ internal sealed class LanguageModel(ICausalModel model, int chunkTokens = 8192, 
     /// <inheritdoc/>
     public Ragged<float> LogProbs(Ragged<int> sequences, CancellationToken cancel)
     {
+        IdCheck.Require(sequences.Values.Span, model.Shape.VocabularySize);
         var results = new float[sequences.Rows][];
         // Long rows first: rows of one chunk have similar lengths, so little is computed on pads.
         var order = Enumerable.Range(0, sequences.Rows).OrderByDescending(sequences.LengthOf).ToArray();
@@ -42,6 +43,7 @@ internal sealed class LanguageModel(ICausalModel model, int chunkTokens = 8192, 
         cancel.ThrowIfCancellationRequested();
         if (ids.Length == 0 || ids.Length > ContextLength)
             throw new UserErrorException($"There are {ids.Length} ids; there must be from 1 to {ContextLength}, the model's context.");
+        IdCheck.Require(ids.Span, model.Shape.VocabularySize);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         var states = Body([ids]);

@@ -30,7 +30,7 @@ internal sealed class TextGenerator(ICausalModel model, ITokenizer? tokenizer) :
     {
         if (requests.Count == 0)
             return [];
-        var answers = requests.Select(request => new Answer(request, tokenizer, ContextLength, null)).ToArray();
+        var answers = requests.Select(request => Begin(request, null)).ToArray();
         using var session = new GenerationSession(model, Math.Min(requests.Count, MostRows), answers.Max(answer => answer.MostTokens));
         for (var next = 0; next < answers.Length || session.Running > 0;)
         {
@@ -48,7 +48,7 @@ internal sealed class TextGenerator(ICausalModel model, ITokenizer? tokenizer) :
     public async IAsyncEnumerable<TokenEvent> Submit(GenerationRequest request, [EnumeratorCancellation] CancellationToken cancel)
     {
         var events = Channel.CreateUnbounded<TokenEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
-        var answer = new Answer(request, tokenizer, ContextLength, token => events.Writer.TryWrite(token));
+        var answer = Begin(request, token => events.Writer.TryWrite(token));
         Enqueue(answer, events.Writer);
         try
         {
@@ -68,6 +68,12 @@ internal sealed class TextGenerator(ICausalModel model, ITokenizer? tokenizer) :
         lock (_lock)
             (_isDisposed, worker) = (true, _worker);
         worker?.Join();
+    }
+
+    private Answer Begin(GenerationRequest request, Action<TokenEvent>? onToken)
+    {
+        IdCheck.Require(request.Prompt.Span, model.Shape.VocabularySize);
+        return new Answer(request, tokenizer, ContextLength, onToken);
     }
 
     private void Enqueue(Answer answer, ChannelWriter<TokenEvent> events)

@@ -46,8 +46,6 @@ internal sealed class LogitsCommand : CliCommand<LogitsOptions>
         using var lease = context.Node.Devices.Take(options.Device, cancel);
         using var model = context.Node.OpenModel(options.Model, new ModelOpenOptions { Precision = options.Precision, Device = options.Device });
         var last = model.LanguageModel.NextLogProbs(ids, cancel);
-        if (ids.FirstOrDefault(id => id >= last.Length, -1) is >= 0 and var tooLarge)
-            throw new UserErrorException($"--ids has {tooLarge}; this model's ids end at {last.Length - 1}.", ExitCode.Usage);
         var next = model.LanguageModel.LogProbs(Ragged.FromRows([ids]), cancel);
         if (options.Json)
         {
