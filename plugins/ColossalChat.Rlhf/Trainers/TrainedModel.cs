@@ -111,8 +111,7 @@ internal sealed class TrainedModel : IDisposable
         var body = _loan.Body;
         var slots = body.Embedding.Parameters
             .Concat(body.Blocks.SelectMany(block => block.Parameters))
-            .Concat(body.LanguageHead.Parameters)
-            .Concat(_loan.ValueHead?.Parameters ?? [])
+            .Concat((_loan.ValueHead ?? body.LanguageHead).Parameters)
             .Concat(_loan.Adapter?.Parameters ?? [])
             .Distinct();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -12,14 +12,14 @@ internal sealed class TinyModel : ICausalModel
     private readonly Part _norm;
     private readonly HeadPart _head;
 
-    public TinyModel(int vocabulary = 11, int hidden = 8, ulong seed = 1, ScalarType precision = ScalarType.Float32)
+    public TinyModel(int vocabulary = 11, int hidden = 8, ulong seed = 1, ScalarType precision = ScalarType.Float32, int context = 64)
     {
-        Shape = new ModelShape("tiny", vocabulary, hidden, 1, 1, 1, hidden, 64);
+        Shape = new ModelShape("tiny", vocabulary, hidden, 1, 1, 1, hidden, context);
         Precision = precision;
         _embedding = new Part(Slot("embed", [vocabulary, hidden], seed, 1, 1.0));
         _norm = new Part(new ParameterSlot("norm", ones([hidden], precision).DetachFromDisposeScope()));
         _block = new Block([.. "qkvo".Select((name, i) => Slot($"block.{name}", [hidden, hidden], seed, i + 2, 0.5))]);
-        _head = new HeadPart(this, [_norm.Parameters[0], Slot("head", [vocabulary, hidden], seed, 9, 0.5)], false);
+        _head = new HeadPart(this, [_norm.Parameters[0], Slot("head", [vocabulary, hidden], seed, 9, 0.15)]);
     }
 
     public ModelShape Shape { get; }
@@ -35,9 +35,6 @@ internal sealed class TinyModel : ICausalModel
     public IOutputHead LanguageHead => _head;
 
     public IModelPart FinalNorm => _norm;
-
-    public IOutputHead NewValueHead(ulong seed = 5) =>
-        new HeadPart(this, [_norm.Parameters[0], Slot("value", [1, Shape.HiddenSize], seed, 20, 0.3)], true);
 
     public Tensor Embed(Tensor tokenIds)
     {
@@ -92,7 +89,7 @@ internal sealed class TinyModel : ICausalModel
         private Tensor Linear(Tensor input, int index) => nn.functional.linear(input, Parameters[index].Value);
     }
 
-    private sealed class HeadPart(TinyModel model, ParameterSlot[] slots, bool isValue) : IOutputHead
+    private sealed class HeadPart(TinyModel model, ParameterSlot[] slots) : IOutputHead
     {
         public IReadOnlyList<ParameterSlot> Parameters { get; } = slots;
 
@@ -101,8 +98,7 @@ internal sealed class TinyModel : ICausalModel
         public Tensor Forward(Tensor hidden)
         {
             using var scope = NewDisposeScope();
-            var output = nn.functional.linear(model.Normalise(hidden), Parameters[1].Value);
-            return (isValue ? output.squeeze(-1).to(float32) : output).MoveToOuterDisposeScope();
+            return nn.functional.linear(model.Normalise(hidden), Parameters[1].Value).MoveToOuterDisposeScope();
         }
     }
 }
