@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Security;
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using McMaster.NETCore.Plugins;
@@ -84,6 +85,14 @@ internal sealed class LoadedPlugin : IDisposable
         try
         {
             ((IPlugin)Activator.CreateInstance(entry)!).Register(registrar);
+        }
+        catch (VerificationException failure)
+        {
+            // Only a plugin that was built against other contracts can get past the compiler's check of this.
+            throw new PluginRefusedException(
+                RefusalReason.OptionsConstructor,
+                $"an options type has no public constructor without parameters: {failure.Message} Build it against this host's sdk folder.",
+                failure);
         }
         catch (Exception failure) when (failure is not PluginRefusedException)
         {

@@ -1,0 +1,53 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.PluginHost.Verbs;
+
+/// <summary>Settings of <see cref="PluginVerifyCommand"/>.</summary>
+public sealed record PluginVerifyOptions
+{
+    /// <summary>A plugin's folder or a folder of plugins; null for those that the host is configured to load.</summary>
+    [CliArgument(0)]
+    [CliHelp("a plugin's folder, or a folder of plugins; without it those of the configuration")]
+    public string? Folder { get; init; }
+}
+
+/// <summary>Loads plugins as the host would and prints each refusal; exit code 3 when there is any.</summary>
+/// <param name="catalog">The host's plugins; a folder is verified together with them, so clashing names show.</param>
+public sealed class PluginVerifyCommand(PluginCatalog catalog) : CliCommand<PluginVerifyOptions>
+{
+    /// <inheritdoc/>
+    public override string Path => "plugin verify";
+
+    /// <inheritdoc/>
+    public override string Summary => "load plugins as the host would and print what is refused";
+
+    /// <inheritdoc/>
+    protected override async Task<ExitCode> RunAsync(PluginVerifyOptions options, CliContext context, CancellationToken cancel)
+    {
+        var folder = options.Folder is null ? null : FullPath(options.Folder);
+        if (folder is not null && !Directory.Exists(folder))
+            throw new UserErrorException($"Folder '{options.Folder}' does not exist; give a plugin's folder or a folder of plugins.", ExitCode.NotFound);
+
+        using var fresh = PluginCatalog.Load(FoldersWith(folder), catalog.Pins, _ => { });
+        var refusals = fresh.Refusals.Where(refusal => IsMeant(refusal.Folder, folder)).ToArray();
+        var loaded = fresh.Plugins.Where(plugin => IsMeant(plugin.Folder, folder)).ToArray();
+        foreach (var plugin in loaded)
+            await context.Out.WriteLineAsync($"ok       {plugin.Name} {plugin.Version} {plugin.Sha256}");
+        foreach (var refusal in refusals)
+            await context.Out.WriteLineAsync($"refused  {refusal.Folder} ({refusal.Reason}): {refusal.Message}");
+        if (loaded.Length + refusals.Length == 0)
+            throw new UserErrorException($"There is no plugin in '{folder}'; a plugin is a folder X that holds X.dll.", ExitCode.NotFound);
+        return refusals.Length == 0 ? ExitCode.Ok : ExitCode.Invalid;
+    }
+
+    // A folder that the host already searches must not be loaded twice, or everything in it would be a duplicate.
+    private IReadOnlyList<string> FoldersWith(string? folder) =>
+        folder is null || catalog.Folders.Any(known => IsWithin(folder, FullPath(known))) ? catalog.Folders : [.. catalog.Folders, folder];
+
+    private static bool IsMeant(string place, string? folder) => folder is null || IsWithin(FullPath(place), folder);
+
+    private static bool IsWithin(string place, string folder) =>
+        place == folder || place.StartsWith(folder + System.IO.Path.DirectorySeparatorChar, StringComparison.Ordinal);
+
+    private static string FullPath(string path) => System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+}
