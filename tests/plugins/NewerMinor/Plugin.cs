@@ -1,0 +1,10 @@
+using ColossalChat.Contracts;
+
+namespace NewerMinor;
+
+public sealed class Plugin : IPlugin
+{
+    public void Register(IPluginRegistry registry) => registry.Add<IScoringRole, Options>("never", (_, _) => null!);
+}
+
+public sealed class Options;
