@@ -1,3 +1,4 @@
+using Akka.Event;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -42,8 +43,8 @@ internal sealed record FlowNoted(long Epoch, string Kind, string Message);
 /// <summary>IterationActor -> RunActor: a state to go back to; the older one comes back as <see cref="SpareState"/>.</summary>
 internal sealed record SafePointTaken(long Epoch, RunState State);
 
-/// <summary>RunActor -> IterationActor: memory of a state that is no longer needed.</summary>
-internal sealed record SpareState(RunState State);
+/// <summary>RunActor -> IterationActor: memory of a state that is no longer needed; nobody misses it in an attempt that has ended.</summary>
+internal sealed record SpareState(RunState State) : IDeadLetterSuppression;
 
 /// <summary>IterationActor -> RunActor: a checkpoint is on disk.</summary>
 internal sealed record CheckpointKept(long Epoch, long Iteration, string Folder);

@@ -81,6 +81,8 @@ internal sealed class FakePrompts(FakeWorld world) : IPromptSource
 {
     public int HeldOutPrompts => world.HeldOut;
 
+    public void Begin(StagePlan plan) => world.Enter("prompts", $"begin {plan.PromptsPerIteration}");
+
     public PromptBatch Take(BatchId batch, int firstPrompt, int prompts, int answersPerPrompt)
     {
         world.Enter("prompts", $"take {batch}");

@@ -33,7 +33,7 @@ public sealed class OnlineFlowTests
         var calls = run.World.Calls.Select(call => $"{call.Role} {call.What}").ToList();
         string[] order =
         [
-            "trainers.policy publish 1", "rollout load policy 1", "prompts take 1.0", "rollout generate 1.0", "reward score 1.0",
+            "prompts begin 2", "trainers.policy publish 1", "rollout load policy 1", "prompts take 1.0", "rollout generate 1.0", "reward score 1.0",
             "experience build 1.0", "trainers.policy begin 1/2", "trainers.policy compute 0", "trainers.policy finish 0 apply",
             "trainers.policy compute 1", "trainers.policy finish 1 apply", "trainers.policy end", "trainers.policy publish 2",
             "rollout load policy 2", "prompts take 2.0", "rollout generate 2.0",

@@ -21,6 +21,8 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         });
     }
 
+    protected override void Prepare(IPromptSource role) => role.Begin(Flow.Definition.Plan);
+
     protected override RoleFacts FactsOf(IPromptSource role) => new() { HeldOutPrompts = role.HeldOutPrompts };
 
     private void Plan(StartIteration start)

@@ -22,6 +22,7 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
         "open",
         (role, _) =>
         {
+            Prepare(role);
             if (_from is not null)
                 role.Restore(ImageOf(_from));
             return FactsOf(role);
@@ -33,6 +34,11 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
         : throw new UserErrorException(
             $"The state of iteration {from.Iteration} has none of {Role}, only of {string.Join(", ", from.Images.Keys)}; "
             + "resume with the stage and roles that wrote it.");
+
+    /// <summary>What a new role must know before its state; called on the role's thread.</summary>
+    protected virtual void Prepare(TRole role)
+    {
+    }
 
     /// <summary>Called on the role's thread.</summary>
     protected virtual RoleFacts FactsOf(TRole role) => new();

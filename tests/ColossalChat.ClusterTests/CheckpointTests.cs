@@ -1,0 +1,130 @@
+using ColossalChat.Contracts;
+using Xunit;
+
+namespace ColossalChat.Cluster.Tests;
+
+[Trait("Category", "CI")]
+public sealed class CheckpointTests : IDisposable
+{
+    private readonly string _runFolder = Directory.CreateTempSubdirectory("colossalchat-checkpoints-").FullName;
+
+    public void Dispose() => Directory.Delete(_runFolder, recursive: true);
+
+    [Fact]
+    public void What_was_captured_comes_back_bit_for_bit()
+    {
+        var folder = CheckpointWriter.Write(_runFolder, StateOf(20, epoch: 3), keep: 2);
+
+        var checkpoint = Checkpoints.Open(folder);
+        var state = Checkpoints.Load(checkpoint);
+
+        Assert.Equal("step-00000020", Path.GetFileName(folder));
+        Assert.Equal((20L, 3L), (checkpoint.Iteration, checkpoint.Epoch));
+        Assert.Equal(["experience", "trainers.policy"], checkpoint.Roles.Order());
+        var image = state.Images["trainers.policy"];
+        Assert.Equal(["weights", "empty", "scalar"], image.TensorNames);
+        Assert.Equal(ElementType.BFloat16, image.Describe("weights").Type);
+        Assert.Equal([2L, 3], image.Describe("weights").Shape);
+        var bytes = new byte[12];
+        image.ReadTensor("weights", bytes);
+        Assert.Equal(Enumerable.Range(20, 12).Select(i => (byte)i), bytes);
+        Assert.Equal("{\"step\": 20, \"name\": \"ü\"}", image.ReadJson("position"));
+    }
+
+    [Fact]
+    public void Only_the_newest_are_kept_and_nothing_unfinished_stays()
+    {
+        Directory.CreateDirectory(Path.Combine(_runFolder, "checkpoints", ".step-00000009.unfinished"));
+
+        foreach (var iteration in new[] { 10, 20, 30, 30 })
+            CheckpointWriter.Write(_runFolder, StateOf(iteration), keep: 2);
+
+        Assert.Equal(["step-00000020", "step-00000030"],
+            Directory.GetFileSystemEntries(Path.Combine(_runFolder, "checkpoints")).Select(Path.GetFileName).Order());
+    }
+
+    [Theory]
+    [InlineData("trainers.policy/state.bin", "torn", "bytes instead of")]
+    [InlineData("trainers.policy/state.bin", "flipped", "does not have its hash")]
+    [InlineData("experience/state.json", "flipped", "does not have its hash")]
+    [InlineData("experience/state.json", "gone", "is missing")]
+    [InlineData("manifest.json", "torn", "is torn")]
+    [InlineData("manifest.json", "gone", "has no manifest.json")]
+    public void A_damaged_checkpoint_is_skipped_with_its_reason_and_the_one_before_it_is_used(string file, string damage, string reason)
+    {
+        CheckpointWriter.Write(_runFolder, StateOf(10), keep: 3);
+        var newest = CheckpointWriter.Write(_runFolder, StateOf(20), keep: 3);
+        Damage(Path.Combine(newest, file), damage);
+
+        var choice = Checkpoints.Latest(_runFolder);
+
+        Assert.Equal(10, choice.Checkpoint?.Iteration);
+        Assert.Contains(reason, Assert.Single(choice.Skipped), StringComparison.Ordinal);
+        Assert.Contains(newest, choice.Skipped[0], StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Throws<UserErrorException>(() => Checkpoints.Open(newest)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void There_is_no_latest_checkpoint_in_a_new_run()
+    {
+        Assert.Null(Checkpoints.Latest(Path.Combine(_runFolder, "new")).Checkpoint);
+        Assert.Equal(ExitCode.NotFound, Assert.Throws<UserErrorException>(() => Checkpoints.Open(_runFolder)).ExitCode);
+    }
+
+    [Fact]
+    public void An_image_names_what_it_lacks_and_refuses_what_does_not_fit()
+    {
+        var image = new StateImage("trainers.policy");
+        image.WriteTensor("weights", ElementType.Float32, [1], new byte[4]);
+
+        Assert.Contains("trainers.policy has no tensor 'bias', only weights",
+            Assert.Throws<UserErrorException>(() => image.Describe("bias")).Message, StringComparison.Ordinal);
+        Assert.Contains("no document 'position'",
+            Assert.Throws<UserErrorException>(() => image.ReadJson("position")).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => image.WriteTensor("weights", ElementType.Float32, [1], new byte[4]));
+        Assert.Throws<ArgumentException>(() => image.WriteTensor("other", ElementType.Float32, [2], new byte[4]));
+        Assert.Throws<ArgumentException>(() => image.ReadTensor("weights", new byte[8]));
+    }
+
+    [Fact]
+    public void An_image_that_is_written_again_reuses_its_memory_and_forgets_its_content()
+    {
+        var image = new StateImage("trainers.policy");
+        image.WriteTensor("weights", ElementType.UInt8, [4], [1, 2, 3, 4]);
+        var memory = image.Data("weights");
+        image.WriteTensor("old", ElementType.UInt8, [1], [1]);
+
+        image.Begin();
+        image.WriteTensor("weights", ElementType.UInt8, [4], [5, 6, 7, 8]);
+
+        Assert.Same(memory, image.Data("weights"));
+        Assert.Equal([5, 6, 7, 8], memory);
+        Assert.Equal(["weights"], image.TensorNames);
+    }
+
+    private static RunState StateOf(long iteration, long epoch = 1)
+    {
+        var trainer = new StateImage("trainers.policy");
+        trainer.WriteTensor("weights", ElementType.BFloat16, [2, 3], [.. Enumerable.Range((int)iteration, 12).Select(i => (byte)i)]);
+        trainer.WriteTensor("empty", ElementType.Float32, [0, 7], []);
+        trainer.WriteTensor("scalar", ElementType.Int64, [], new byte[8]);
+        trainer.WriteJson("position", $"{{\"step\": {iteration}, \"name\": \"ü\"}}");
+        var experience = new StateImage("experience");
+        experience.WriteJson("coefficient", "0.25");
+        return new RunState(iteration, epoch, new Dictionary<string, StateImage> { [trainer.Role] = trainer, [experience.Role] = experience });
+    }
+
+    private static void Damage(string path, string damage)
+    {
+        var bytes = File.ReadAllBytes(path);
+        if (damage == "gone")
+        {
+            File.Delete(path);
+            return;
+        }
+
+        if (damage == "flipped")
+            bytes[bytes.Length / 2] ^= 1;
+        File.WriteAllBytes(path, damage == "torn" ? bytes[..(bytes.Length / 2)] : bytes);
+    }
+}

@@ -1,0 +1,169 @@
+using ColossalChat.Contracts;
+using Xunit;
+
+namespace ColossalChat.Cluster.Tests;
+
+[Trait("Category", "CI")]
+public sealed class ResumeTests
+{
+    private static readonly StagePlan Long = RunHarness.OnlinePlan with { Iterations = 8, EvaluateEvery = 3 };
+
+    [Fact]
+    public async Task A_stop_finishes_the_running_iteration_saves_and_ends_Interrupted()
+    {
+        using var stop = new CancellationTokenSource();
+        var world = new FakeWorld { Before = (role, call, _) => CancelWhen(stop, role == "rollout" && call == "generate 3.1") };
+        await using var run = new RunHarness(world) { Plan = Long };
+
+        var end = await run.RunAsync(stop.Token);
+
+        Assert.Equal((ExitCode.Interrupted, 3L), (end.ExitCode, end.LastIteration));
+        Assert.EndsWith("step-00000003", end.Checkpoint, StringComparison.Ordinal);
+        Assert.Empty(end.ModelFolders);
+        Assert.DoesNotContain("take 4.0", world.CallsOf("prompts"));
+    }
+
+    [Theory]
+    [InlineData(FlowKind.Online)]
+    [InlineData(FlowKind.Offline)]
+    public async Task A_run_stopped_and_resumed_again_and_again_equals_an_unbroken_one(FlowKind flow)
+    {
+        var plan = flow == FlowKind.Online ? Long : RunHarness.OfflinePlan with { EvaluateEvery = 2 };
+        await using var unbroken = new RunHarness { Plan = plan };
+        await unbroken.RunAsync();
+        var (reports, folder, from, world, end) = (new List<IterationReport>(), (string?)null, (string?)null, new FakeWorld(), (RunEnd?)null);
+
+        while (end is not { ExitCode: ExitCode.Ok })
+        {
+            using var stop = new CancellationTokenSource();
+            world = new FakeWorld { Before = (role, call, _) => CancelWhen(stop, role == "trainers.policy" && call.StartsWith("begin", StringComparison.Ordinal)) };
+            await using var part = new RunHarness(world, folder) { Plan = plan, ResumeFrom = from };
+            end = await part.RunAsync(stop.Token);
+            Assert.Null(end.Failure);
+            (folder, from) = (part.RunFolder, end.Checkpoint);
+            reports.AddRange(part.Reports);
+        }
+
+        Assert.Equal(unbroken.World.Digest(), world.Digest());
+        Assert.Equal(unbroken.Reports.Select(NumbersOf), reports.Select(NumbersOf));
+    }
+
+    [Fact]
+    public async Task A_run_killed_anywhere_and_resumed_equals_an_unbroken_one()
+    {
+        await using var unbroken = new RunHarness { Plan = Long };
+        await unbroken.RunAsync();
+        var calls = unbroken.World.Calls.Count;
+        var key = new RandomKey(7, RandomPurpose.Data);
+
+        for (var trial = 0; trial < 8; trial++)
+        {
+            var killAt = 1 + (int)(key.Uniform(trial) * (calls - 1));
+            var folder = await KillAsync(killAt);
+            var latest = Checkpoints.Latest(folder);
+            Assert.Empty(latest.Skipped);
+            await using var resumed = new RunHarness(runFolder: folder)
+            {
+                Plan = Long,
+                CheckpointEvery = 2,
+                ResumeFrom = latest.Checkpoint?.Folder,
+            };
+
+            var end = await resumed.RunAsync();
+
+            Assert.Equal((ExitCode.Ok, 8L), (end.ExitCode, end.LastIteration));
+            Assert.True(unbroken.World.Digest() == resumed.World.Digest(), $"killed at call {killAt}: {resumed.World.Digest()}");
+            var expected = unbroken.Reports.Where(report => report.Iteration > (latest.Checkpoint?.Iteration ?? -1));
+            Assert.Equal(expected.Select(NumbersOf), resumed.Reports.Select(NumbersOf));
+        }
+    }
+
+    [Fact]
+    public async Task A_finished_run_that_is_resumed_exports_again_and_trains_nothing()
+    {
+        await using var first = new RunHarness { Plan = Long };
+        var end = await first.RunAsync();
+        await using var again = new RunHarness(runFolder: first.RunFolder) { Plan = Long, ResumeFrom = end.Checkpoint };
+
+        var second = await again.RunAsync();
+
+        Assert.Equal((ExitCode.Ok, 8L), (second.ExitCode, second.LastIteration));
+        Assert.Empty(again.Reports);
+        Assert.Equal(first.World.Digest(), again.World.Digest());
+        Assert.Equal(2, second.ModelFolders.Count);
+    }
+
+    [Fact]
+    public async Task A_checkpoint_of_other_roles_is_refused_by_name()
+    {
+        await using var offline = new RunHarness { Plan = RunHarness.OfflinePlan };
+        var end = await offline.RunAsync();
+        await using var online = new RunHarness { ResumeFrom = end.Checkpoint };
+
+        var refused = await online.RunAsync();
+
+        Assert.Equal(ExitCode.Invalid, refused.ExitCode);
+        Assert.Contains("resume with the stage and roles that wrote it", refused.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Epochs_grow_over_resumes_so_that_an_old_publisher_is_known()
+    {
+        await using var first = new RunHarness { Plan = Long, MaxIterations = 2 };
+        var end = await first.RunAsync();
+        await using var second = new RunHarness(runFolder: first.RunFolder) { Plan = Long, MaxIterations = 4, ResumeFrom = end.Checkpoint };
+
+        await second.RunAsync();
+
+        Assert.Equal(1, Checkpoints.Open(end.Checkpoint!).Epoch);
+        Assert.Equal(2, Checkpoints.Latest(first.RunFolder).Checkpoint!.Epoch);
+    }
+
+    // The process is gone in the middle of a role call: nothing after it happens any more.
+    private static async Task<string> KillAsync(int killAt)
+    {
+        var count = 0;
+        var killed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var dead = new ManualResetEventSlim();
+        var world = new FakeWorld
+        {
+            Before = (_, _, _) =>
+            {
+                if (Interlocked.Increment(ref count) < killAt)
+                    return;
+                killed.TrySetResult();
+                dead.Wait(CancellationToken.None);
+                throw new InvalidOperationException("The process is gone.");
+            },
+        };
+        var run = new RunHarness(world) { Plan = Long, CheckpointEvery = 2 };
+        var end = run.RunAsync();
+        await killed.Task.WaitAsync(TimeSpan.FromSeconds(30));
+
+        // What a killed process has on disk is what there is now; what its actors do while they end must not count.
+        var snapshot = Directory.CreateTempSubdirectory("colossalchat-killed-").FullName;
+        Copy(run.RunFolder, snapshot);
+        var termination = run.System.Terminate();
+        dead.Set();
+        await termination;
+        Assert.Equal(ExitCode.Failed, (await end).ExitCode);
+        return snapshot;
+    }
+
+    private static void Copy(string from, string to)
+    {
+        foreach (var folder in Directory.GetDirectories(from, "*", SearchOption.AllDirectories))
+            Directory.CreateDirectory(folder.Replace(from, to, StringComparison.Ordinal));
+        foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
+            File.Copy(file, file.Replace(from, to, StringComparison.Ordinal));
+    }
+
+    // Facts about the data come with the first report of each process.
+    private static string NumbersOf(IterationReport report) => RunHarness.Line(report).Replace(" data/rows=42", "", StringComparison.Ordinal);
+
+    private static void CancelWhen(CancellationTokenSource stop, bool condition)
+    {
+        if (condition)
+            stop.Cancel();
+    }
+}
