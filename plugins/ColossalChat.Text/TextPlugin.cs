@@ -16,5 +16,10 @@ public sealed class TextPlugin : IPlugin
         registry.Add<IChatTemplateFactory, NoOptions>("llama2", (_, _) => new ChatTemplateFactory(tokenizer => new Llama2Template(tokenizer)));
         registry.Add<IChatTemplateFactory, NoOptions>("alpaca", (_, _) => new ChatTemplateFactory(tokenizer => new AlpacaTemplate(tokenizer)));
         registry.Add<IChatTemplateFactory, NoOptions>("plain", (_, _) => new ChatTemplateFactory(tokenizer => new PlainTemplate(tokenizer)));
+
+        registry.Add<IDataset, FileDatasetOptions>("files", (options, _) => FileDataset.Load(options.Files, options.Format, options.OnBadRow));
+        registry.Add<IPromptSource, PromptSourceOptions>("prompt-source", PromptSource.Create);
+        registry.Add<IBatchSource, SftBatchOptions>("sft-batches", FileBatchSource.OfAnswers);
+        registry.Add<IBatchSource, PreferenceBatchOptions>("preference-batches", FileBatchSource.OfPairs);
     }
 }

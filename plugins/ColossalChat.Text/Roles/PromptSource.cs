@@ -1,0 +1,84 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Text;
+
+/// <summary>
+/// Hands out prompts. What it hands out depends on seed, data and arguments only: training prompts epoch by epoch in an
+/// order keyed by the epoch, held-out ones in file order.
+/// </summary>
+internal sealed class PromptSource : IPromptSource
+{
+    private readonly PromptSet _set;
+    private readonly string _tokenizerHash;
+    private readonly ulong _seed;
+    private readonly string _fingerprint;
+    private int _promptsPerIteration;
+    private (long Epoch, int[] Order) _lastOrder = (-1, []);
+
+    private PromptSource(PromptSet set, string tokenizerHash, ulong seed) =>
+        (_set, _tokenizerHash, _seed, _fingerprint) = (set, tokenizerHash, seed, set.Fingerprint(seed));
+
+    /// <inheritdoc/>
+    public int HeldOutPrompts => _set.HeldOut.Count;
+
+    /// <summary>Reads and renders the prompts.</summary>
+    /// <exception cref="UserErrorException">There is none to train on, or data are malformed and that is fatal.</exception>
+    public static PromptSource Create(PromptSourceOptions options, INodeContext context)
+    {
+        var dataset = FileDataset.Load(options.Files, options.Format, options.OnBadRow);
+        var text = context.Resolve<IModelCatalog>("models").TextOf(options.Model);
+        var set = PromptSet.Of(dataset, text, options);
+        context.Log.Info($"Prompts: {set.Train.Count} to train on, {set.HeldOut.Count} held out, from {string.Join(", ", options.Files)}.");
+        foreach (var sentence in set.Dropped.Sentences())
+            context.Log.Warning(sentence);
+        if (set.Train.Count == 0)
+            throw new UserErrorException(
+                $"No prompt is left to train on in {string.Join(", ", options.Files)}. {string.Join(' ', set.Dropped.Sentences())}".TrimEnd());
+        return new PromptSource(set, text.Tokenizer.Hash, context.Seed);
+    }
+
+    /// <inheritdoc/>
+    public void Begin(StagePlan plan) => _promptsPerIteration = plan.PromptsPerIteration;
+
+    /// <inheritdoc/>
+    public PromptBatch Take(BatchId batch, int firstPrompt, int prompts, int answersPerPrompt)
+    {
+        var isEvaluation = batch.Purpose == BatchPurpose.Evaluate;
+        if (isEvaluation && HeldOutPrompts == 0)
+            throw new UserErrorException("There are no held-out prompts to measure on. Set held-out above 0, or evaluation-prompts = 0.");
+        var rows = Enumerable.Range(firstPrompt, prompts)
+            .Select(index => isEvaluation ? _set.HeldOut[index % HeldOutPrompts] : TrainingPrompt(batch.Iteration, index))
+            .SelectMany(prompt => Enumerable.Repeat(prompt, answersPerPrompt))
+            .ToArray();
+        return new PromptBatch(
+            batch,
+            Ragged.FromRows(rows.Select(prompt => prompt.Ids)),
+            [.. rows.Select(prompt => prompt.Id)],
+            [.. Enumerable.Range(0, rows.Length).Select(row => row % answersPerPrompt)],
+            [.. rows.Select(prompt => prompt.DataJson)],
+            _tokenizerHash);
+    }
+
+    /// <inheritdoc/>
+    public void Capture(IStateWriter writer) => DataFingerprint.Capture(writer, _fingerprint);
+
+    /// <inheritdoc/>
+    public void Restore(IStateReader reader) => DataFingerprint.Restore(reader, _fingerprint);
+
+    // Without a plan nothing says how many prompts came before, so each iteration draws its own order.
+    private Prompt TrainingPrompt(long iteration, int index)
+    {
+        var count = _set.Train.Count;
+        if (_promptsPerIteration == 0)
+            return _set.Train[OrderOf(iteration)[index % count]];
+        var place = checked(((iteration - 1) * _promptsPerIteration) + index);
+        return _set.Train[OrderOf(place / count)[(int)(place % count)]];
+    }
+
+    private int[] OrderOf(long epoch)
+    {
+        if (_lastOrder.Epoch != epoch)
+            _lastOrder = (epoch, new RandomKey(_seed, RandomPurpose.Shuffle, epoch).Permutation(_set.Train.Count));
+        return _lastOrder.Order;
+    }
+}
