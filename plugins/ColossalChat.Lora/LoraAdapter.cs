@@ -7,21 +7,6 @@ namespace ColossalChat.Lora;
 internal sealed class LoraAdapter(LoraOptions options) : IModelAdapter
 {
     /// <inheritdoc/>
-    public IAttachedAdapter Attach(ICausalModel model, INodeContext context)
-    {
-        var sites = TargetPattern.Choose(model, options.TargetPatterns);
-        var attached = new AttachedLora(options, model, sites, context.Seed);
-        if (options.Path.Length == 0)
-            return attached;
-        try
-        {
-            attached.Load(options.Path);
-            return attached;
-        }
-        catch
-        {
-            attached.Dispose();
-            throw;
-        }
-    }
+    public IAttachedAdapter Attach(ICausalModel model, INodeContext context) =>
+        new AttachedLora(options, model, TargetPattern.Choose(model, options.TargetPatterns), context.Seed);
 }

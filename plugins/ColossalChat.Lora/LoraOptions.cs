@@ -24,9 +24,6 @@ public sealed record LoraOptions : ICheckedOptions
     /// <summary>Name or folder of the base model, written into adapter_config.json for other tools. Default empty.</summary>
     public string BaseModel { get; init; } = "";
 
-    /// <summary>Folder of a saved adapter to start from (ours or PEFT's); empty starts anew. Default empty.</summary>
-    public string Path { get; init; } = "";
-
     /// <inheritdoc/>
     public IEnumerable<string> Problems()
     {

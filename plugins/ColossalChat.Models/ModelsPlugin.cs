@@ -1,5 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
+using ColossalChat.Models.Generation;
 using ColossalChat.Models.Llama;
 using ColossalChat.Models.Store;
 using ColossalChat.Models.Verbs;
@@ -16,6 +17,7 @@ public sealed class ModelsPlugin : IPlugin
     {
         registry.Add<IModelFamily, NoOptions>(LlamaFamily.Name, (_, _) => new LlamaFamily());
         registry.Add<IModelFormat, NoOptions>("hugging-face", (_, context) => new HuggingFaceFormat(context));
+        registry.Add<ITextGeneratorFactory, NoOptions>("batched", (_, _) => new TextGeneratorFactory());
         registry.AddShared<IModelStore, ModelStoreOptions>(StoreName, (options, context) => new ModelStore(options, context));
         // The same object under its other face: the store was made from the run's models section before.
         registry.AddShared<IModelCatalog, NoOptions>(StoreName, (_, context) => (IModelCatalog)context.Resolve<IModelStore>(StoreName));

@@ -25,7 +25,8 @@ public sealed class AdapterFolderTests : IDisposable
             saved = LoraTests.Floats(logits);
         }
 
-        using var loaded = LoraTests.Attach(model, Options with { Path = _folder });
+        using var loaded = LoraTests.Attach(model, Options);
+        loaded.Load(_folder);
 
         using var again = model.Logits(1, 2, 3);
         Assert.Equal(saved, LoraTests.Floats(again));
@@ -109,9 +110,9 @@ public sealed class AdapterFolderTests : IDisposable
             adapter.Save(_folder);
 
         var missing = Assert.Throws<UserErrorException>(() =>
-            LoraTests.Attach(model, Options with { TargetPatterns = ["q_proj", "k_proj", "v_proj"], Path = _folder }));
+            LoadInto(model, Options with { TargetPatterns = ["q_proj", "k_proj", "v_proj"] }));
         var extra = Assert.Throws<UserErrorException>(() =>
-            LoraTests.Attach(model, Options with { TargetPatterns = ["q_proj"], Path = _folder }));
+            LoadInto(model, Options with { TargetPatterns = ["q_proj"] }));
 
         Assert.Contains("has no tensor 'base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight'", missing.Message, StringComparison.Ordinal);
         Assert.Contains("has a tensor 'base_model.model.model.layers.0.self_attn.v_proj.lora_A.weight'", extra.Message, StringComparison.Ordinal);
@@ -126,7 +127,7 @@ public sealed class AdapterFolderTests : IDisposable
             adapter.Save(_folder);
         using var model = new TinyModel();
 
-        var error = Assert.Throws<UserErrorException>(() => LoraTests.Attach(model, Options with { Path = _folder }));
+        var error = Assert.Throws<UserErrorException>(() => LoadInto(model, Options));
 
         Assert.Contains("has shape [2, 16]; this model needs [2, 8]", error.Message, StringComparison.Ordinal);
     }
@@ -174,5 +175,11 @@ public sealed class AdapterFolderTests : IDisposable
 
         Assert.Equal(["rank", "alpha", "dropout", "target-patterns"], problems.Select(problem => problem.Split(' ')[0]));
         Assert.Empty(new LoraOptions().Problems());
+    }
+
+    private void LoadInto(TinyModel model, LoraOptions options)
+    {
+        using var adapter = LoraTests.Attach(model, options);
+        adapter.Load(_folder);
     }
 }
