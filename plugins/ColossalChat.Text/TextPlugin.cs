@@ -21,5 +21,9 @@ public sealed class TextPlugin : IPlugin
         registry.Add<IPromptSource, PromptSourceOptions>("prompt-source", PromptSource.Create);
         registry.Add<IBatchSource, SftBatchOptions>("sft-batches", FileBatchSource.OfAnswers);
         registry.Add<IBatchSource, PreferenceBatchOptions>("preference-batches", FileBatchSource.OfPairs);
+
+        registry.Add<ICliCommand, NoOptions>("data-inspect", (_, _) => new DataInspectCommand());
+        registry.Add<ICliCommand, NoOptions>("data-preview", (_, _) => new DataPreviewCommand());
+        registry.Add<ICliCommand, NoOptions>("data-stats", (_, _) => new DataStatsCommand());
     }
 }

@@ -83,8 +83,8 @@ internal sealed record TrainingItems(IReadOnlyList<TrainingItem> Items, Tally Dr
         return new TrainingItems(items, dropped, Truncated: 0);
     }
 
-    // Null when there is nothing to learn from a row.
-    private static EncodedChat? Encode(DataRow row, TextModel text)
+    /// <summary>A row as one sequence; null when there is nothing to learn from it.</summary>
+    public static EncodedChat? Encode(DataRow row, TextModel text)
     {
         if (row.Prompt.Count == 0)
             return row.Answer is null ? null : Document(row.Answer, text.Tokenizer);
