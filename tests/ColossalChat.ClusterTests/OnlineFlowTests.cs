@@ -97,12 +97,21 @@ public sealed class OnlineFlowTests
             {
                 if (role == "rollout" && what.StartsWith("generate", StringComparison.Ordinal))
                     most = Math.Max(most, ++open);
-                // The slowest scorer: a batch that it has scored is whole at the latest when the others have, too.
+                // A batch holds its credit at least until here, so this counts no more than there are credits.
                 if (role == "reward" && what.StartsWith("score", StringComparison.Ordinal))
                     open--;
             }
+
+            if (role == "reward")
+                Thread.SpinWait(20_000);
         };
-        await using var run = new RunHarness(world) { Plan = RunHarness.OnlinePlan with { PromptsPerIteration = 40, RowsPerBatch = 2 } };
+
+        // Without turns on the device nothing but credits holds the rollout role back.
+        await using var run = new RunHarness(world)
+        {
+            Plan = RunHarness.OnlinePlan with { PromptsPerIteration = 40, RowsPerBatch = 2 },
+            Devices = new UnlimitedDevices(),
+        };
 
         await run.RunAsync();
 
@@ -229,5 +238,14 @@ public sealed class OnlineFlowTests
         var error = await Assert.ThrowsAsync<UserErrorException>(() => run.RunAsync());
 
         Assert.Contains("rollout, trainers.critic", error.Message, StringComparison.Ordinal);
+    }
+
+    private sealed class UnlimitedDevices : IDeviceLeases, IDisposable
+    {
+        public IDisposable Take(string device, CancellationToken cancel) => this;
+
+        public void Dispose()
+        {
+        }
     }
 }
