@@ -1,1 +1,5 @@
-return 0;
+using ColossalChat.Host.Cli;
+
+// The shared pool also runs remoting, heartbeats and timers: it must not start with as few threads as there are cores.
+ThreadPool.SetMinThreads(64, 64);
+return (int)await HostProgram.RunAsync(args, Console.Out, Console.Error, isTerminal: !Console.IsErrorRedirected);

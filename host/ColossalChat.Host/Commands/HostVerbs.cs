@@ -1,0 +1,22 @@
+using ColossalChat.Contracts;
+using ColossalChat.Host.Node;
+
+namespace ColossalChat.Host.Commands;
+
+/// <summary>The host's own verbs.</summary>
+internal static class HostVerbs
+{
+    public static IEnumerable<ICliCommand> All(HostServices host) =>
+    [
+        new TrainCommand(host),
+        new NodeCommand(host),
+        new ConfigValidateCommand(host),
+        new ConfigPrintCommand(host),
+        new RunListCommand(),
+        new RunShowCommand(),
+        new RunMetricsCommand(),
+        new RunCompareCommand(),
+        new DoctorCommand(host),
+        new EnvCommand(host),
+    ];
+}

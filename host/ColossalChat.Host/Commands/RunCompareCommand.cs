@@ -1,0 +1,89 @@
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.PluginHost;
+
+namespace ColossalChat.Host.Commands;
+
+/// <summary>Options of <c>run compare</c>.</summary>
+internal sealed record RunCompareOptions
+{
+    [CliArgument(0)]
+    [CliHelp("Run folders or names, two or more.")]
+    public required IReadOnlyList<string> Runs { get; init; }
+
+    [CliHelp("Folder of runs, for names.")]
+    public string Folder { get; init; } = "runs";
+
+    [CliHelp("Metric compared; may be repeated. All when left out.")]
+    public IReadOnlyList<string> Key { get; init; } = [];
+
+    [CliHelp("Draw the metrics into this PNG file, one chart for each.")]
+    public string? Png { get; init; }
+}
+
+/// <summary>Sets runs side by side.</summary>
+internal sealed class RunCompareCommand : CliCommand<RunCompareOptions>
+{
+    private const int MostCharts = 12;
+
+    public override string Path => "run compare";
+
+    public override string Summary => "Compare runs: settings that differ, last values of metrics, and their curves in a PNG file.";
+
+    protected override async Task<ExitCode> RunAsync(RunCompareOptions options, CliContext context, CancellationToken cancel)
+    {
+        var runs = options.Runs.Select(run => RunReader.Open(run, options.Folder)).ToArray();
+        var names = MetricChoice.Of(options.Key, runs);
+        await context.Out.WriteLineAsync($"{"",-40} {string.Join(' ', runs.Select(run => $"{run.Name,16}"))}").ConfigureAwait(false);
+        foreach (var (key, values) in Differences(runs))
+            await context.Out.WriteLineAsync($"{key,-40} {string.Join(' ', values.Select(value => $"{value,16}"))}").ConfigureAwait(false);
+        foreach (var name in names)
+            await context.Out.WriteLineAsync($"{name,-40} {string.Join(' ', runs.Select(run => $"{Last(run, name),16}"))}").ConfigureAwait(false);
+        if (options.Png is not { } file)
+            return ExitCode.Ok;
+        if (names.Count > MostCharts)
+            throw new UserErrorException($"--png draws at most {MostCharts} metrics, these are {names.Count}; choose with --key, such as --key reward/score.", ExitCode.Usage);
+        var charts = names.Select(name => new Chart(name, "iteration", name, runs.Select(run => Line(run, name)).Where(line => line.X.Count > 0).ToArray())).ToArray();
+        context.Node.Resolve<IChartRenderer>("png").RenderPng(charts, file);
+        await context.Error.WriteLineAsync($"drawn: {file}").ConfigureAwait(false);
+        return ExitCode.Ok;
+    }
+
+    private static string Last(RunReader run, string metric) =>
+        run.Series(metric).Select(point => RunReader.Number(point.Value)).LastOrDefault("-");
+
+    private static ChartLine Line(RunReader run, string metric)
+    {
+        var points = run.Series(metric).ToArray();
+        return new ChartLine(run.Name, points.Select(point => (double)point.Iteration).ToArray(), points.Select(point => point.Value).ToArray());
+    }
+
+    private static IEnumerable<(string Key, IReadOnlyList<string> Values)> Differences(IReadOnlyList<RunReader> runs)
+    {
+        var settings = runs.Select(run => Flat(run.Folder.EffectiveConfig)).ToArray();
+        foreach (var key in settings.SelectMany(values => values.Keys).Distinct())
+        {
+            string[] values = [.. settings.Select(run => run.GetValueOrDefault(key, "-"))];
+            if (values.Distinct().Count() > 1)
+                yield return (key, values);
+        }
+    }
+
+    private static OrderedDictionary<string, string> Flat(string file)
+    {
+        var flat = new OrderedDictionary<string, string>();
+        // Only what the run wrote counts: neither this shell's environment nor includes.
+        var config = ConfigLoader.Load(File.ReadAllText(file), file, [], new Dictionary<string, string>(), new NoHoconFiles());
+        Add(config.Section(ConfigLoader.Root), "");
+        return flat;
+
+        void Add(ConfigNode node, string key)
+        {
+            if (node is ConfigSection section)
+                foreach (var (name, child) in section.Children)
+                    Add(child, key.Length == 0 ? name : $"{key}.{name}");
+            else
+                flat[key] = node is ConfigValue value ? value.Text : HoconWriter.Write(new ConfigSection("", "", new Dictionary<string, ConfigNode> { ["list"] = node }))["list = ".Length..].TrimEnd();
+        }
+    }
+}

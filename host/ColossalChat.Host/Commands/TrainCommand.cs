@@ -1,0 +1,96 @@
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
+using ColossalChat.Host.Runs;
+
+namespace ColossalChat.Host.Commands;
+
+/// <summary>Options of <c>train</c>.</summary>
+internal sealed record TrainOptions
+{
+    [CliArgument(0)]
+    [CliHelp("Stage of the road, such as sft, reward-model or ppo; sets stage.use.")]
+    public required string Stage { get; init; }
+
+    [CliArgument(1)]
+    [CliHelp("Configuration of the run (HOCON); cluster.hocon explains every key.")]
+    public required string File { get; init; }
+
+    [CliArgument(2)]
+    [CliHelp("Settings key=value over the file, such as seed=7 or roles.rollout.max-new-tokens=32.")]
+    public IReadOnlyList<string> Settings { get; init; } = [];
+
+    [CliHelp("Load configuration, plugins, models and data, take two batches, show the plan; make no step.")]
+    public bool DryRun { get; init; }
+
+    [CliHelp("Continue a run: 'latest', a run folder or a checkpoint folder.")]
+    public string? Resume { get; init; }
+
+    [CliHelp("End after this many iterations, counted from the start of the run.")]
+    public long? MaxSteps { get; init; }
+}
+
+/// <summary>Runs one stage.</summary>
+internal sealed class TrainCommand(HostServices host) : CliCommand<TrainOptions>
+{
+    public override string Path => "train";
+
+    public override string Summary => "Run a training stage from a configuration file.";
+
+    protected override Task<ExitCode> RunAsync(TrainOptions options, CliContext context, CancellationToken cancel)
+    {
+        if (options.MaxSteps is < 1)
+            throw new UserErrorException($"--max-steps is {options.MaxSteps}; it must be 1 or more.", ExitCode.Usage);
+        var config = ConfigLoader.LoadFile(options.File, [$"stage.use={options.Stage}", .. options.Settings]);
+        var request = new RunRequest(config) { Resume = options.Resume, MaxIterations = options.MaxSteps, IsDryRun = options.DryRun };
+        return RunAsync(host, request, $"train {options.Stage} {options.File}", options.Settings, context, cancel);
+    }
+
+    /// <summary>Runs a stage and says how it ended and how to go on.</summary>
+    internal static async Task<ExitCode> RunAsync(
+        HostServices host, RunRequest request, string verb, IReadOnlyList<string> settings, CliContext context, CancellationToken cancel)
+    {
+        var outcome = await new StageRunner(host).RunAsync(request, context.Out, cancel).ConfigureAwait(false);
+        if (outcome.RunFolder.Length == 0)
+            return outcome.ExitCode;
+        foreach (var (model, folder) in outcome.ModelFolders.OrderBy(entry => entry.Key, StringComparer.Ordinal))
+            await context.Out.WriteLineAsync($"model {model}: {folder}").ConfigureAwait(false);
+        await context.Out.WriteLineAsync($"run folder: {outcome.RunFolder}").ConfigureAwait(false);
+        if (outcome.ExitCode == ExitCode.Interrupted)
+            await context.Out.WriteLineAsync($"resume with: colossalchat {Quoted([.. verb.Split(' '), .. settings, "--resume", outcome.RunFolder])}").ConfigureAwait(false);
+        return outcome.ExitCode;
+    }
+
+    private static string Quoted(IEnumerable<string> words) =>
+        string.Join(' ', words.Select(word => word.Any(letter => !char.IsAsciiLetterOrDigit(letter) && !"-_./=:,".Contains(letter, StringComparison.Ordinal)) ? $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'" : word));
+}
+
+/// <summary>Options of <c>node</c>.</summary>
+internal sealed record NodeOptions
+{
+    [CliArgument(0)]
+    [CliHelp("Configuration of the run; stage.use names the stage.")]
+    public required string File { get; init; }
+
+    [CliArgument(1)]
+    [CliHelp("Settings key=value over the file.")]
+    public IReadOnlyList<string> Settings { get; init; } = [];
+
+    [CliHelp("Continue a run: 'latest', a run folder or a checkpoint folder.")]
+    public string? Resume { get; init; }
+}
+
+/// <summary>Starts a node. There is only the one-node cluster yet, and its summary says so.</summary>
+internal sealed class NodeCommand(HostServices host) : CliCommand<NodeOptions>
+{
+    public override string Path => "node";
+
+    public override string Summary =>
+        "Start a node: for now all roles of the file run on this one node, as 'train' does with the file's own stage; joining other nodes is not there yet.";
+
+    protected override Task<ExitCode> RunAsync(NodeOptions options, CliContext context, CancellationToken cancel)
+    {
+        var config = ConfigLoader.LoadFile(options.File, options.Settings);
+        return TrainCommand.RunAsync(host, new RunRequest(config) { Resume = options.Resume }, $"node {options.File}", options.Settings, context, cancel);
+    }
+}

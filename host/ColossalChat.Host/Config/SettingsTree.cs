@@ -1,0 +1,86 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using ColossalChat.Contracts;
+using ColossalChat.PluginHost;
+
+namespace ColossalChat.Host.Config;
+
+/// <summary>
+/// Writes bound settings back as a tree, defaults included, so that a run's effective configuration says everything and
+/// binds to the same settings again even when defaults change later.
+/// </summary>
+internal static class SettingsTree
+{
+    /// <summary>The section of an options record.</summary>
+    /// <param name="options">The record.</param>
+    /// <param name="path">Full key path of the section.</param>
+    /// <param name="origin">The configuration it was bound from; gives places.</param>
+    public static ConfigSection Of(object options, string path, ConfigNode? origin) => Section(options, path, origin, []);
+
+    private static ConfigSection Section(object options, string path, ConfigNode? origin, IEnumerable<KeyValuePair<string, ConfigNode>> first)
+    {
+        var children = new OrderedDictionary<string, ConfigNode>(first);
+        var defaults = Activator.CreateInstance(options.GetType());
+        foreach (var property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance))
+        {
+            if (property.SetMethod is not { IsPublic: true } || property.GetIndexParameters().Length > 0)
+                continue;
+            var value = property.GetValue(options);
+            if (property.GetCustomAttribute<RemainingKeysAttribute>() is not null && value is IDictionary rest)
+                foreach (DictionaryEntry entry in rest)
+                    Put(children, (string)entry.Key, entry.Value, path, origin);
+            else if (value is not null || property.GetValue(defaults) is not null)
+                Put(children, KebabCase.Of(property.Name), value, path, origin);
+        }
+
+        return new ConfigSection(path, Place(origin), children);
+    }
+
+    private static void Put(OrderedDictionary<string, ConfigNode> children, string key, object? value, string path, ConfigNode? origin) =>
+        children[key] = Node(value, $"{path}.{HoconPath.Part(key)}", (origin as ConfigSection)?.Children.GetValueOrDefault(key));
+
+    private static ConfigNode Node(object? value, string path, ConfigNode? origin)
+    {
+        var place = Place(origin);
+        switch (value)
+        {
+            case null:
+                return new ConfigValue(path, place, "none");
+            case ConfigNode node:
+                return node;
+            case string or bool or Enum or TimeSpan:
+            case IFormattable when value.GetType().IsPrimitive:
+                return new ConfigValue(path, place, Text(value));
+            case IDictionary dictionary:
+                var entries = new OrderedDictionary<string, ConfigNode>();
+                foreach (DictionaryEntry entry in dictionary)
+                    Put(entries, (string)entry.Key, entry.Value, path, origin);
+                return new ConfigSection(path, place, entries);
+            case IEnumerable items:
+                var origins = (origin as ConfigList)?.Items ?? [];
+                return new ConfigList(path, place, items.Cast<object?>()
+                    .Select((item, i) => Node(item, string.Create(CultureInfo.InvariantCulture, $"{path}.{i}"), origins.ElementAtOrDefault(i))).ToArray());
+        }
+
+        var type = value.GetType();
+        if (!type.IsGenericType || type.GetGenericTypeDefinition() != typeof(PluginChoice<>))
+            return Section(value, path, origin, []);
+        var name = (string)type.GetProperty(nameof(PluginChoice<object>.Name))!.GetValue(value)!;
+        var options = type.GetProperty(nameof(PluginChoice<object>.Options))!.GetValue(value);
+        var use = new ConfigValue($"{path}.{OptionsBinder.UseKey}", Place((origin as ConfigSection)?.Children.GetValueOrDefault(OptionsBinder.UseKey) ?? origin), name);
+        KeyValuePair<string, ConfigNode>[] first = [new(OptionsBinder.UseKey, use)];
+        return options is null ? new ConfigSection(path, place, new OrderedDictionary<string, ConfigNode>(first)) : Section(options, path, origin, first);
+    }
+
+    private static string Place(ConfigNode? origin) => origin?.Location ?? ConfigLoader.DefaultPlace;
+
+    private static string Text(object value) => value switch
+    {
+        bool flag => flag ? "true" : "false",
+        Enum name => KebabCase.Of(name.ToString()),
+        TimeSpan time => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds}ms"),
+        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+        _ => (string)value,
+    };
+}

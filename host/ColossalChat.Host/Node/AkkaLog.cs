@@ -1,0 +1,28 @@
+using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Dispatch;
+using Akka.Event;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Host.Node;
+
+/// <summary>Hands the node's log to <see cref="AkkaLog"/>, which Akka makes by itself.</summary>
+internal sealed class AkkaLogSetup(INodeLog log) : Setup
+{
+    public INodeLog Log { get; } = log;
+}
+
+/// <summary>Akka's log lines go to the node's log: standard output belongs to results.</summary>
+internal sealed class AkkaLog : ReceiveActor, IRequiresMessageQueue<ILoggerMessageQueueSemantics>
+{
+    public AkkaLog()
+    {
+        var log = Context.System.Settings.Setup.Get<AkkaLogSetup>() is { HasValue: true } setup ? setup.Value.Log : SilentLog.Instance;
+        Receive<InitializeLogger>(_ => Sender.Tell(new LoggerInitialized()));
+        Receive<Error>(line => log.Error(Text(line) + (line.Cause is null ? "" : $" ({line.Cause.GetType().Name}: {line.Cause.Message})")));
+        Receive<Warning>(line => log.Warning(Text(line)));
+        Receive<LogEvent>(line => log.Debug(Text(line)));
+    }
+
+    private static string Text(LogEvent line) => $"{line.Message} [{line.LogSource}]";
+}

@@ -1,0 +1,54 @@
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.PluginHost;
+using ColossalChat.Transfer;
+
+namespace ColossalChat.Host.Node;
+
+/// <summary>What all verbs of this process share.</summary>
+/// <param name="Catalog">Plugins found at start.</param>
+/// <param name="Console">Standard error.</param>
+/// <param name="IsVerbose">Whether <c>-v</c> was given.</param>
+internal sealed record HostServices(PluginCatalog Catalog, HostConsole Console, bool IsVerbose)
+{
+    /// <summary>Plugin folder beside the program.</summary>
+    public static string ShippedPlugins { get; } = Path.Combine(AppContext.BaseDirectory, "plugins");
+
+    /// <summary>That folder, where it is there.</summary>
+    public static IReadOnlyList<string> ShippedFolders => Directory.Exists(ShippedPlugins) ? [ShippedPlugins] : [];
+
+    /// <summary>One set of turns for the process: verbs and runs share the devices.</summary>
+    public IDeviceLeases Devices { get; } = new DeviceLeases();
+
+    /// <summary>
+    /// Plugins for a run. The configuration may add a folder and pins; without them the plugins of this process serve.
+    /// </summary>
+    public RunPlugins CatalogFor(PluginSettings settings)
+    {
+        if (settings.Folder.Length == 0 && settings.Pins.Count == 0)
+            return new RunPlugins(Catalog, IsOwned: false);
+        IReadOnlyList<string> folders = settings.Folder.Length == 0 ? Catalog.Folders : [.. Catalog.Folders, settings.Folder];
+        return new RunPlugins(PluginCatalog.Load(folders, settings.Pins, ReportPlugin), IsOwned: true);
+    }
+
+    /// <summary>Shows what was refused; what was loaded only when asked for.</summary>
+    public void ReportPlugin(string line) => ReportPlugin(Console, IsVerbose, line);
+
+    /// <summary>Shows what was refused; what was loaded only when asked for.</summary>
+    public static void ReportPlugin(HostConsole console, bool isVerbose, string line)
+    {
+        if (isVerbose || line.StartsWith("plugin refused", StringComparison.Ordinal))
+            console.Line(line);
+    }
+}
+
+/// <summary>The plugins of one run; unloaded after it when they were loaded for it.</summary>
+internal sealed record RunPlugins(PluginCatalog Catalog, bool IsOwned) : IDisposable
+{
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (IsOwned)
+            Catalog.Dispose();
+    }
+}

@@ -1,0 +1,139 @@
+using System.Collections.Concurrent;
+using ColossalChat.Contracts;
+using ColossalChat.PluginHost;
+using ColossalChat.Transfer;
+
+namespace ColossalChat.Host.Node;
+
+/// <summary>What a node context is made of.</summary>
+/// <param name="Catalog">The plugins.</param>
+internal sealed record NodeSetup(PluginCatalog Catalog)
+{
+    public string NodeName { get; init; } = "local";
+
+    public ulong Seed { get; init; } = 1;
+
+    public string? RunFolder { get; init; }
+
+    public INodeLog Log { get; init; } = SilentLog.Instance;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Turns on devices; contexts that share a device share this.</summary>
+    public IDeviceLeases? Devices { get; init; }
+
+    /// <summary>
+    /// Options of shared plugins by name, from the configuration: whoever resolves such a plugin, by whichever of its
+    /// seams, gets the object that the configuration means.
+    /// </summary>
+    public IReadOnlyDictionary<string, object> SharedOptions { get; init; } = new Dictionary<string, object>();
+}
+
+/// <summary>The node's side of the plugins: makes their objects, keeps the shared ones, disposes them at the end.</summary>
+internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
+{
+    private readonly Lock _sharedLock = new();
+    private readonly Dictionary<(Type Seam, string Name), object> _shared = [];
+    private readonly HashSet<(Type Seam, string Name)> _beingMade = [];
+    private readonly List<object> _inOrderMade = [];
+    private readonly ConcurrentDictionary<string, ITokenizer> _tokenizers = new(StringComparer.Ordinal);
+
+    public string NodeName => setup.NodeName;
+
+    public ulong Seed => setup.Seed;
+
+    public string? RunFolder => setup.RunFolder;
+
+    public TimeProvider Time => setup.Time;
+
+    public IBlobLane Blobs { get; } = new InProcessBlobLane();
+
+    public IPeerLinks Peers { get; } = new InProcessPeerLinks();
+
+    public IDeviceLeases Devices { get; } = setup.Devices ?? new DeviceLeases();
+
+    public INodeLog Log => setup.Log;
+
+    /// <inheritdoc/>
+    public TSeam Create<TSeam>(PluginChoice<TSeam> choice)
+        where TSeam : class => (TSeam)Make(typeof(TSeam), choice.Name, choice.Options);
+
+    /// <inheritdoc/>
+    public TSeam Resolve<TSeam>(string name)
+        where TSeam : class => (TSeam)Make(typeof(TSeam), name, null);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> NamesOf<TSeam>()
+        where TSeam : class => setup.Catalog.NamesOf(typeof(TSeam));
+
+    /// <inheritdoc/>
+    public ITokenizer Tokenizer(string hash) =>
+        _tokenizers.TryGetValue(hash, out var tokenizer)
+            ? tokenizer
+            : throw new UserErrorException(
+                $"No model on this node brought the tokenizer {hash}. Known: {(_tokenizers.IsEmpty ? "none" : string.Join(", ", _tokenizers.Keys.Order(StringComparer.Ordinal)))}. " +
+                "The policy's and the scorers' models must be configured on the same node.");
+
+    /// <inheritdoc/>
+    public void AddTokenizer(ITokenizer tokenizer) => _tokenizers.TryAdd(tokenizer.Hash, tokenizer);
+
+    /// <summary>Disposes the shared objects, the newest first.</summary>
+    public void Dispose()
+    {
+        object[] made;
+        lock (_sharedLock)
+        {
+            made = [.. Enumerable.Reverse(_inOrderMade).Distinct(ReferenceEqualityComparer.Instance)];
+            _inOrderMade.Clear();
+            _shared.Clear();
+        }
+
+        foreach (var shared in made)
+            (shared as IDisposable)?.Dispose();
+        _tokenizers.Clear();
+    }
+
+    private object Make(Type seam, string name, object? options)
+    {
+        var factory = setup.Catalog.Find(seam, name)
+            ?? throw new UserErrorException(
+                $"There is no {KebabCase.OfSeam(seam)} '{name}'. {NearestName.Advice(name, setup.Catalog.NamesOf(seam), "names")} Is its plugin folder missing or refused? `plugin list` shows what was loaded.",
+                ExitCode.NotFound);
+        return factory.IsShared ? Shared(factory, options) : factory.Create(options ?? Default(factory), this);
+    }
+
+    // One lock around the making: it is reentrant, since shared plugins resolve each other, and nobody gets a half-made one.
+    private object Shared(PluginFactory factory, object? options)
+    {
+        var key = (factory.Seam, factory.Name);
+        lock (_sharedLock)
+        {
+            if (_shared.TryGetValue(key, out var existing))
+                return existing;
+            if (!_beingMade.Add(key))
+                throw new UserErrorException($"The shared plugin {factory.Kind} '{factory.Name}' needs itself to be made; report this to the author of {factory.Plugin.Name}.", ExitCode.Failed);
+            try
+            {
+                var made = factory.Create(options ?? Configured(factory) ?? Default(factory), this);
+                _inOrderMade.Add(made);
+                return _shared[key] = made;
+            }
+            finally
+            {
+                _beingMade.Remove(key);
+            }
+        }
+    }
+
+    private object? Configured(PluginFactory factory) =>
+        setup.SharedOptions.TryGetValue(factory.Name, out var options) && factory.OptionsType.IsInstanceOfType(options) ? options : null;
+
+    private object Default(PluginFactory factory)
+    {
+        // Through the binder, because default plugins of nested choices are filled in there.
+        var problems = new List<ConfigProblem>();
+        var nothing = new ConfigSection($"{factory.Kind} '{factory.Name}'", "default", new Dictionary<string, ConfigNode>());
+        return OptionsBinder.Bind(factory.OptionsType, nothing, setup.Catalog, problems)
+            ?? throw new UserErrorException($"{factory.Kind} '{factory.Name}' cannot be made with default options:\n{string.Join('\n', problems)}");
+    }
+}

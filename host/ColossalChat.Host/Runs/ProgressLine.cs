@@ -1,0 +1,66 @@
+using System.Globalization;
+using ColossalChat.Cluster;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Host.Runs;
+
+/// <summary>
+/// One line about where a run stands: <c>iteration 120/1000 12% train/loss 1.234 1,850 tok/s eta 00:14:05</c>. On a
+/// terminal it is redrawn at every report, elsewhere written every few seconds and at measurements.
+/// </summary>
+internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<string> show)
+{
+    private const int MostMetrics = 5;
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(5);
+
+    // Metrics people look at first, whatever the stage; of these the first few that a report has.
+    private static readonly string[] s_wellKnown =
+        ["train/loss", "train/acc", "reward/score", "kl/ref", "policy/clip_frac", "policy/entropy", "value/explained_var", "train/grad_norm", "train/lr"];
+
+    private long _first;
+    private long _iterations;
+    private long _startedAt;
+    private long _shownAt;
+    private bool _wasShown;
+
+    /// <summary>The run begins.</summary>
+    public void Start(long firstIteration, long iterations)
+    {
+        (_first, _iterations, _startedAt, _wasShown) = (firstIteration, iterations, time.GetTimestamp(), false);
+        if (isTerminal)
+            show($"iteration {firstIteration}/{iterations} begins");
+    }
+
+    /// <summary>A report came.</summary>
+    public void Report(IterationReport report)
+    {
+        var isDue = isTerminal || report.Purpose == BatchPurpose.Evaluate || !_wasShown
+            || report.Iteration == _iterations || time.GetElapsedTime(_shownAt) >= s_pause;
+        if (!isDue)
+            return;
+        (_shownAt, _wasShown) = (time.GetTimestamp(), true);
+        show(report.Purpose == BatchPurpose.Evaluate ? Measured(report) : Trained(report));
+    }
+
+    private string Trained(IterationReport report)
+    {
+        var share = _iterations > 0 ? 100.0 * report.Iteration / _iterations : 0;
+        var line = string.Create(CultureInfo.InvariantCulture, $"iteration {report.Iteration}/{_iterations} {share:0}%{Chosen(report.Metrics, s_wellKnown)}");
+        if (report.Metrics.TryGetValue("perf/tokens_per_s", out var rate))
+            line += string.Create(CultureInfo.InvariantCulture, $" {rate:N0} tok/s");
+        var done = report.Iteration - _first + 1;
+        var left = time.GetElapsedTime(_startedAt) / Math.Max(1, done) * Math.Max(0, _iterations - report.Iteration);
+        return line + string.Create(CultureInfo.InvariantCulture, $" eta {(long)left.TotalHours:00}:{left.Minutes:00}:{left.Seconds:00}");
+    }
+
+    private static string Measured(IterationReport report) =>
+        string.Create(CultureInfo.InvariantCulture, $"measured at iteration {report.Iteration}{Chosen(report.Metrics, s_wellKnown)}");
+
+    private static string Chosen(IReadOnlyDictionary<string, double> metrics, IReadOnlyList<string> wellKnown)
+    {
+        var names = wellKnown.Where(metrics.ContainsKey)
+            .Concat(metrics.Keys.Where(name => name.StartsWith("eval/", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+            .Take(MostMetrics);
+        return string.Concat(names.Select(name => string.Create(CultureInfo.InvariantCulture, $" {name} {metrics[name]:0.####}")));
+    }
+}

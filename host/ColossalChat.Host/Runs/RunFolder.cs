@@ -1,0 +1,116 @@
+using System.Globalization;
+using ColossalChat.Cluster;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Host.Runs;
+
+/// <summary>A run's folder and the names of what is in it.</summary>
+/// <param name="Path">The folder.</param>
+internal sealed record RunFolder(string Path)
+{
+    public string EffectiveConfig => In("config.effective.hocon");
+
+    public string Metrics => In("metrics.jsonl");
+
+    public string Events => In("events.jsonl");
+
+    public string Samples => In("samples.jsonl");
+
+    public string Log => In("log.txt");
+
+    public string EnvironmentFile => In("env.json");
+
+    public string In(string file) => System.IO.Path.Combine(Path, file);
+
+    /// <summary>
+    /// Makes a new folder: the name, or name-2, name-3, ... when it is taken. The effective configuration is its first
+    /// file and claims it, so that two processes that start at once get two folders.
+    /// </summary>
+    public static RunFolder Create(string root, string name, string effectiveConfig)
+    {
+        for (var number = 1; ; number++)
+        {
+            var folder = new RunFolder(System.IO.Path.Combine(root, Numbered(name, number)));
+            if (Directory.Exists(folder.Path) || File.Exists(folder.Path))
+                continue;
+            try
+            {
+                Directory.CreateDirectory(folder.Path);
+                using var file = new StreamWriter(new FileStream(folder.EffectiveConfig, FileMode.CreateNew, FileAccess.Write));
+                file.Write(effectiveConfig);
+                return folder;
+            }
+            catch (IOException) when (File.Exists(folder.EffectiveConfig))
+            {
+                continue; // Somebody else took the name between the two calls.
+            }
+            catch (Exception error) when (error is UnauthorizedAccessException or IOException)
+            {
+                throw new UserErrorException($"The run folder {folder.Path} cannot be made: {error.Message} Set run.folder to a place you may write to.", ExitCode.Resource, error);
+            }
+        }
+    }
+
+    /// <summary>Takes the folder for this process until the result is disposed: two processes must not write into one run.</summary>
+    /// <exception cref="UserErrorException">Another process has it.</exception>
+    public IDisposable Hold()
+    {
+        try
+        {
+            return new FileStream(In(".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException error)
+        {
+            throw new UserErrorException($"The run folder {Path} is in use: {error.Message} Stop the process that runs there, or start a new run without --resume.", ExitCode.Resource, error);
+        }
+    }
+
+    /// <summary>The run and checkpoint that <c>--resume</c> means.</summary>
+    /// <param name="resume"><c>latest</c>, a run folder or a checkpoint folder.</param>
+    /// <param name="root">Where <c>latest</c> looks.</param>
+    /// <param name="name">The run name it looks for.</param>
+    /// <exception cref="UserErrorException">There is no such run, or it has no checkpoint.</exception>
+    public static (RunFolder Run, string Checkpoint) Find(string resume, string root, string name)
+    {
+        if (resume == "latest")
+            return Latest(root, name);
+        if (!Directory.Exists(resume))
+            throw new UserErrorException($"--resume {resume}: there is no such folder; give 'latest', a run folder or a checkpoint folder.", ExitCode.NotFound);
+        var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(resume));
+        var parent = System.IO.Path.GetDirectoryName(full);
+        if (System.IO.Path.GetFileName(parent) == "checkpoints")
+            return (new RunFolder(System.IO.Path.GetDirectoryName(parent)!), full);
+        return LatestIn(resume) is { } checkpoint
+            ? (new RunFolder(System.IO.Path.TrimEndingDirectorySeparator(resume)), checkpoint)
+            : throw new UserErrorException($"--resume {resume}: the run has no complete checkpoint; start it anew, with run.checkpoint-every above 0.", ExitCode.NotFound);
+    }
+
+    private static (RunFolder Run, string Checkpoint) Latest(string root, string name)
+    {
+        var folders = Directory.Exists(root) ? Directory.GetDirectories(root) : [];
+        var newestFirst = folders
+            .Select(folder => (Folder: folder, Number: NumberOf(System.IO.Path.GetFileName(folder), name)))
+            .Where(run => run.Number > 0)
+            .OrderByDescending(run => run.Number);
+        foreach (var (folder, _) in newestFirst)
+            if (LatestIn(folder) is { } checkpoint)
+                return (new RunFolder(folder), checkpoint);
+        throw new UserErrorException(
+            $"--resume latest: no run named '{name}' in {root} has a complete checkpoint. Give a run folder instead, or start without --resume.", ExitCode.NotFound);
+    }
+
+    private static string? LatestIn(string runFolder) => Checkpoints.Latest(runFolder).Checkpoint?.Folder;
+
+    private static string Numbered(string name, int number) => number == 1 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}-{number}");
+
+    // 1 for the name itself, N for name-N, 0 for anything else.
+    private static int NumberOf(string folder, string name)
+    {
+        if (folder == name)
+            return 1;
+        return folder.StartsWith(name + "-", StringComparison.Ordinal)
+            && int.TryParse(folder.AsSpan(name.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 1
+            ? number
+            : 0;
+    }
+}

@@ -1,0 +1,110 @@
+using ColossalChat.Cluster;
+using ColossalChat.Contracts;
+using ColossalChat.Host.Node;
+
+namespace ColossalChat.Host.Runs;
+
+/// <summary>Writes what happens in a run into its folder, its sinks and the live line.</summary>
+internal sealed class RunRecorder : IRunObserver, IDisposable
+{
+    private readonly RunFolder _folder;
+    private readonly RecorderSettings _settings;
+    private readonly ProgressLine _progress;
+    private readonly JsonLines _events;
+    private readonly Dictionary<string, double> _last = [];
+    private readonly Lock _lock = new();
+    private JsonLines? _metrics;
+    private JsonLines? _samples;
+
+    public RunRecorder(RunFolder folder, RecorderSettings settings)
+    {
+        (_folder, _settings) = (folder, settings);
+        _progress = new ProgressLine(settings.Time, settings.Console.IsTerminal, line => settings.Show(line));
+        _events = new JsonLines(folder.Events);
+    }
+
+    /// <summary>Last value of every metric.</summary>
+    public IReadOnlyDictionary<string, double> Last
+    {
+        get
+        {
+            lock (_lock)
+                return new Dictionary<string, double>(_last);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Started(long firstIteration, long iterations)
+    {
+        lock (_lock)
+        {
+            var dropped = _settings.IsResumed ? JsonLines.DropAfter(_folder.Metrics, firstIteration - 1) : 0;
+            if (_settings.IsResumed)
+                JsonLines.DropAfter(_folder.Samples, firstIteration - 1);
+            _metrics ??= new JsonLines(_folder.Metrics);
+            _samples ??= new JsonLines(_folder.Samples);
+            _progress.Start(firstIteration, iterations);
+            Note(
+                _settings.IsResumed ? "resumed" : "started",
+                _settings.IsResumed
+                    ? $"Resumed before iteration {firstIteration} of {iterations}; {dropped} later metric lines were dropped."
+                    : $"Started: {iterations} iterations.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Reported(IterationReport report)
+    {
+        lock (_lock)
+        {
+            var purpose = report.Purpose == BatchPurpose.Train ? "train" : "evaluate";
+            _metrics!.Append(new MetricsLine(report.Iteration, purpose, _settings.Time.GetUtcNow(), report.Metrics));
+            foreach (var (name, value) in report.Metrics)
+                _last[name] = value;
+            foreach (var sink in _settings.Sinks)
+                sink.Write(report.Iteration, report.Metrics);
+            if (_settings.SamplesEvery > 0 && (report.Purpose == BatchPurpose.Evaluate || report.Iteration % _settings.SamplesEvery == 0))
+                foreach (var row in report.Samples)
+                    _samples!.Append(new SampleLine(
+                        report.Iteration, purpose, row.Prompt, row.Response, row.Score, row.Kl, row.Tokens, row.FinishReason.ToString().ToLowerInvariant()));
+            _progress.Report(report);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Noted(string kind, string message)
+    {
+        lock (_lock)
+            Note(kind, message);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _metrics?.Dispose();
+        _samples?.Dispose();
+        _events.Dispose();
+    }
+
+    private void Note(string kind, string message)
+    {
+        _events.Append(new EventLine(_settings.Time.GetUtcNow(), kind, message));
+        _settings.Log.Info($"{kind}: {message}");
+    }
+}
+
+/// <summary>What a recorder works with.</summary>
+/// <param name="Log">Takes notes.</param>
+/// <param name="Console">Says whether a live line is drawn.</param>
+/// <param name="Show">Draws the live line, or writes it where there is none.</param>
+/// <param name="Sinks">Further takers of metrics; the caller disposes them.</param>
+internal sealed record RecorderSettings(INodeLog Log, HostConsole Console, Action<string> Show, IReadOnlyList<IMetricSink> Sinks)
+{
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Iterations between samples; 0 for none.</summary>
+    public long SamplesEvery { get; init; } = 10;
+
+    /// <summary>True when the folder holds an earlier part of this run.</summary>
+    public bool IsResumed { get; init; }
+}

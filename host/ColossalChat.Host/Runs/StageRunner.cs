@@ -1,0 +1,165 @@
+using System.Text.Json;
+using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Configuration;
+using ColossalChat.Cluster;
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
+using ColossalChat.PluginHost;
+
+namespace ColossalChat.Host.Runs;
+
+/// <summary>How a run is started, besides its configuration.</summary>
+internal sealed record RunRequest(LoadedConfig Config)
+{
+    /// <summary><c>latest</c>, a run folder or a checkpoint folder; null for a new run.</summary>
+    public string? Resume { get; init; }
+
+    /// <summary>Ends the run after this many iterations; null for none.</summary>
+    public long? MaxIterations { get; init; }
+
+    /// <summary>Loads everything, shows the plan, changes nothing.</summary>
+    public bool IsDryRun { get; init; }
+}
+
+/// <summary>
+/// Runs stages in this process: plugins, models and actors live for one stage and are given up after it.
+/// </summary>
+internal sealed class StageRunner(HostServices host) : IStageRunner
+{
+    /// <inheritdoc/>
+    public Task<StageOutcome> RunAsync(string hocon, IReadOnlyList<string> overrides, CancellationToken cancel) =>
+        RunAsync(
+            new RunRequest(ConfigLoader.Load(hocon, "configuration", overrides, ConfigLoader.CurrentEnvironment(), new DiskHoconFiles())),
+            TextWriter.Null,
+            cancel);
+
+    /// <summary>Runs one stage to its end.</summary>
+    /// <param name="request">What to run.</param>
+    /// <param name="output">Takes the plan of a dry run.</param>
+    /// <param name="cancel">Stops after the running step and saves a checkpoint.</param>
+    /// <exception cref="UserErrorException">The configuration or the data is invalid.</exception>
+    public async Task<StageOutcome> RunAsync(RunRequest request, TextWriter output, CancellationToken cancel)
+    {
+        using var plugins = host.CatalogFor(RunBinder.PluginsOf(request.Config));
+        var bound = RunBinder.Bind(request.Config, plugins.Catalog);
+        foreach (var remark in bound.Remarks)
+            host.Console.Line(remark);
+        if (request.IsDryRun)
+            return DryRun(bound, plugins.Catalog, output, cancel);
+
+        var (folder, checkpoint) = OpenFolder(bound, request.Resume);
+        using var held = folder.Hold();
+        using var log = new NodeLog(host.Console, host.IsVerbose, folder.Log);
+        File.WriteAllText(folder.EnvironmentFile, JsonSerializer.Serialize(EnvironmentReport.Of(plugins.Catalog), s_indented));
+        using var node = NodeOf(bound, plugins.Catalog, folder.Path, log);
+        log.Info($"run folder {folder.Path}, seed {bound.Settings.Seed}, device {bound.Settings.Device}");
+        return await host.Console.WithLiveLineAsync(
+            "loading",
+            show => DriveAsync(bound, node, new Drive(request, folder, checkpoint, log, show), cancel)).ConfigureAwait(false);
+    }
+
+    private static readonly JsonSerializerOptions s_indented = new(JsonLines.Format) { WriteIndented = true };
+
+    private sealed record Drive(RunRequest Request, RunFolder Folder, string? Checkpoint, NodeLog Log, Action<string> Show);
+
+    private async Task<StageOutcome> DriveAsync(BoundRun bound, NodeContext node, Drive drive, CancellationToken cancel)
+    {
+        var settings = bound.Settings;
+        var sinks = settings.Run.Sinks.Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
+        Action<string> show = host.Console.IsTerminal ? drive.Show : host.Console.Line;
+        using var recorder = new RunRecorder(drive.Folder, new RecorderSettings(drive.Log, host.Console, show, sinks)
+        {
+            SamplesEvery = settings.Run.SamplesEvery,
+            IsResumed = drive.Checkpoint is not null,
+        });
+        var definition = new RunDefinition
+        {
+            Plan = bound.Plan,
+            Roles = RoleMakers.Of(settings, bound.Plan, node),
+            Devices = node.Devices,
+            Device = settings.Device,
+            RunFolder = drive.Folder.Path,
+            CheckpointEvery = settings.Run.CheckpointEvery,
+            KeepCheckpoints = settings.Run.KeepCheckpoints,
+            MaxIterations = drive.Request.MaxIterations,
+            ResumeFrom = drive.Checkpoint,
+            Observer = recorder,
+            Flow = settings.Flow,
+        };
+        var system = ActorSystem.Create("colossalchat", SystemSetup(bound.Config, drive.Log));
+        try
+        {
+            var end = await Cluster.Run.StartAsync(system, definition, cancel).ConfigureAwait(false);
+            if (end.Failure is { } failure)
+                drive.Log.Error(failure);
+            recorder.Noted(end.ExitCode.ToString().ToLowerInvariant(), $"Ended after iteration {end.LastIteration}.");
+            return new StageOutcome(end.ExitCode, drive.Folder.Path, end.ModelFolders, recorder.Last);
+        }
+        finally
+        {
+            await system.Terminate().ConfigureAwait(false);
+            foreach (var sink in sinks)
+                sink.Dispose();
+        }
+    }
+
+    private StageOutcome DryRun(BoundRun bound, PluginCatalog catalog, TextWriter output, CancellationToken cancel)
+    {
+        using var log = new NodeLog(host.Console, host.IsVerbose);
+        using var node = NodeOf(bound, catalog, null, log);
+        Runs.DryRun.Show(bound, node, output, cancel);
+        return new StageOutcome(ExitCode.Ok, "", new Dictionary<string, string>(), new Dictionary<string, double>());
+    }
+
+    private static (RunFolder Folder, string? Checkpoint) OpenFolder(BoundRun bound, string? resume)
+    {
+        var run = bound.Settings.Run;
+        var name = run.Name.Length > 0 ? run.Name : bound.Settings.Stage.Name;
+        if (resume is null)
+            return (RunFolder.Create(run.Folder, name, bound.EffectiveText()), null);
+        var (folder, checkpoint) = RunFolder.Find(resume, run.Folder, name);
+        // What the run began with stays as it is; a changed configuration is kept beside it.
+        var effective = bound.EffectiveText();
+        if (!File.Exists(folder.EffectiveConfig) || File.ReadAllText(folder.EffectiveConfig) != effective)
+            File.WriteAllText(folder.In($"config.effective.{Path.GetFileName(checkpoint)}.hocon"), effective);
+        return (folder, checkpoint);
+    }
+
+    private NodeContext NodeOf(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log)
+    {
+        var models = bound.Settings.Models;
+        return new NodeContext(new NodeSetup(catalog)
+        {
+            Seed = bound.Settings.Seed,
+            RunFolder = runFolder,
+            Log = log,
+            Devices = host.Devices,
+            SharedOptions = models.Options is null ? new Dictionary<string, object>() : new Dictionary<string, object> { [models.Name] = models.Options },
+        });
+    }
+
+    /// <summary>The file's <c>akka</c> section over what a run needs.</summary>
+    internal static ActorSystemSetup SystemSetup(LoadedConfig config, INodeLog log)
+    {
+        var own = new ConfigSection("", ConfigLoader.DefaultPlace, new Dictionary<string, ConfigNode> { [ConfigLoader.Akka] = config.Section(ConfigLoader.Akka) });
+        var hocon = ConfigurationFactory.ParseString(HoconWriter.Write(own))
+            .WithFallback(ConfigurationFactory.ParseString(HostHocon))
+            .WithFallback(ConfigurationFactory.ParseString(RunHocon.Dispatchers));
+        return ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(hocon), new AkkaLogSetup(log));
+    }
+
+    // Standard output belongs to results, so every line of Akka goes through our logger.
+    private static readonly string HostHocon =
+        $$"""
+        akka {
+          loglevel = WARNING
+          stdout-loglevel = OFF
+          loggers = ["{{typeof(AkkaLog).AssemblyQualifiedName}}"]
+          log-dead-letters-during-shutdown = off
+          coordinated-shutdown.exit-clr = off
+          coordinated-shutdown.run-by-clr-shutdown-hook = off
+        }
+        """;
+}

@@ -1,0 +1,78 @@
+using Xunit;
+
+namespace ColossalChat.UnitTests.Host;
+
+[Trait("Category", "CI")]
+public sealed class ConfigLayerTests
+{
+    [Fact]
+    public void The_command_line_wins_over_environment_over_file()
+    {
+        var environment = new Dictionary<string, string> { ["COLOSSALCHAT_RUN__NAME"] = "from-environment", ["COLOSSALCHAT_SEED"] = "2" };
+        var config = MemoryFiles.Load("colossalchat { seed = 1, run { name = from-file, folder = kept } }", ["run.name=from-command-line"], environment);
+
+        Assert.Equal("", config.Lines());
+        Assert.Equal(["from-command-line", "2", "kept"], [config.At("colossalchat.run.name"), config.At("colossalchat.seed"), config.At("colossalchat.run.folder")]);
+        Assert.Equal("command line", config.Node("colossalchat.run.name")!.Location);
+        Assert.Equal("environment COLOSSALCHAT_SEED", config.Node("colossalchat.seed")!.Location);
+        Assert.Equal("main.hocon:1", config.Node("colossalchat.run.folder")!.Location);
+    }
+
+    [Theory]
+    [InlineData("COLOSSALCHAT_ROLES__REWARD__USE", "colossalchat.roles.reward.use")]
+    [InlineData("COLOSSALCHAT_RUN__CHECKPOINT_EVERY", "colossalchat.run.checkpoint-every")]
+    public void An_environment_variable_names_a_key(string variable, string path) =>
+        Assert.Equal("x", MemoryFiles.Load("", environment: new Dictionary<string, string> { [variable] = "x" }).At(path));
+
+    [Theory]
+    [InlineData("COLOSSALCHAT_TESTDATA")]
+    [InlineData("COLOSSALCHAT_HOME")]
+    [InlineData("OTHER_RUN__NAME")]
+    public void Variables_of_other_meaning_are_left_alone(string variable) =>
+        Assert.Empty(MemoryFiles.Load("", environment: new Dictionary<string, string> { [variable] = "x" }).Root.Children);
+
+    [Theory]
+    [InlineData("seed=7", "colossalchat.seed", "7")]
+    [InlineData("colossalchat.seed=7", "colossalchat.seed", "7")]
+    [InlineData("akka.loglevel=DEBUG", "akka.loglevel", "DEBUG")]
+    [InlineData("device=cuda:0", "colossalchat.device", "cuda:0")]
+    [InlineData("models.policy.path=C:\\a b=c", "colossalchat.models.policy.path", "C:\\a b=c")]
+    [InlineData("run.name=\"quoted\"", "colossalchat.run.name", "quoted")]
+    [InlineData("run.name=", "colossalchat.run.name", "")]
+    public void A_setting_of_the_command_line_reaches_its_key(string setting, string path, string expected)
+    {
+        var config = MemoryFiles.Load("", [setting]);
+
+        Assert.Equal("", config.Lines());
+        Assert.Equal(expected, config.At(path));
+    }
+
+    [Fact]
+    public void Lists_and_sections_may_come_from_the_command_line()
+    {
+        var config = MemoryFiles.Load("colossalchat { run { sinks = [a] } }", ["run.sinks=[b, c]", "roles.reward={ use = x, y = 1 }"]);
+
+        Assert.Equal(["b", "c"], config.Items("colossalchat.run.sinks"));
+        Assert.Equal("1", config.At("colossalchat.roles.reward.y"));
+    }
+
+    [Fact]
+    public void Null_takes_a_key_of_the_file_away() =>
+        Assert.Null(MemoryFiles.Load("colossalchat { seed = 5 }", ["seed=null"]).Node("colossalchat.seed"));
+
+    [Fact]
+    public void A_substitution_sees_what_the_command_line_set() =>
+        Assert.Equal("/b/x", MemoryFiles.Load("variables { base = /a }\ncolossalchat { run { folder = ${variables.base}/x } }", ["variables.base=/b"]).At("colossalchat.run.folder"));
+
+    [Theory]
+    [InlineData("seed")]
+    [InlineData("=7")]
+    [InlineData("a..b=7")]
+    [InlineData("{=7")]
+    public void What_is_no_setting_is_reported(string setting) =>
+        Assert.Contains("this is not key=value", MemoryFiles.Load("", [setting]).Lines(), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_last_of_two_settings_of_one_key_wins() =>
+        Assert.Equal("2", MemoryFiles.Load("", ["seed=1", "seed=2"]).At("colossalchat.seed"));
+}
