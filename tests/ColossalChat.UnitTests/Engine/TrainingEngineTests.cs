@@ -91,8 +91,9 @@ public sealed class TrainingEngineTests
 
         engine.ComputeGradients([main], CancellationToken.None);
         var alone = Gradients(model);
-        engine.ComputeGradients([main, new ObjectivePart("extra", Window(0), new NaiveMean(2), 0)], CancellationToken.None);
+        var without = engine.ComputeGradients([main, new ObjectivePart("extra", Window(0), new NaiveMean(float.NaN), 0)], CancellationToken.None);
         Assert.Equal(alone, Gradients(model));
+        Assert.Equal(["main"], without.PartNorms.Keys);
     }
 
     [Theory] // Property 6, first half: captured and restored, an engine goes on bit for bit.
@@ -167,6 +168,13 @@ public sealed class TrainingEngineTests
         var report = engine.ComputeGradients([new ObjectivePart("x", Window(0), new CrossEntropy())], CancellationToken.None);
         Assert.True(report.Clipped);
         Assert.True(report.GradientNorm > 1e-3);
+
+        // Adam forgets the scale of gradients, but its first moment does not.
+        engine.Apply(.01);
+        var state = new MemoryState();
+        engine.Capture(state);
+        var squares = Slots(model).Sum(slot => state.Floats("adam-mean/" + slot.Name).Sum(m => (double)m * m));
+        Assert.Equal(1e-3 * .1, Math.Sqrt(squares), 1e-7);
     }
 
     [Fact] // Roles that only read the model afterwards must not drag graphs along.

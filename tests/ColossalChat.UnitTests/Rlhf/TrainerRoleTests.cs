@@ -99,6 +99,24 @@ public sealed class TrainerRoleTests
         Assert.Equal(0, policy.Begin(request with { Experience = experience.Pick([]) }));
     }
 
+    [Fact]
+    public void Every_pass_goes_through_all_rows_once_in_an_order_of_its_own()
+    {
+        using var store = PolicyAndCritic();
+        var node = TinyNode.Over(store);
+        var recording = new RecordingLoss();
+        node.With<IPolicyLoss>("recording", recording);
+        using var policy = new PpoPolicyTrainer(new PpoPolicyOptions { Epochs = 2, MiniBatches = 4, PolicyLoss = new("recording") }, node);
+        var experience = Experience(store, node, 1);
+        TinyNode.Train(policy, experience, 1);
+        TinyNode.Train(policy, experience, 2);
+        var rows = recording.Seen.Count / 4;
+        var passes = recording.Seen.Chunk(rows).ToArray();
+        Assert.Equal(experience.Rows, rows);
+        Assert.All(passes, pass => Assert.Equal(passes[0].Order(), pass.Order()));
+        Assert.Equal(4, passes.Select(pass => string.Join(" ", pass)).Distinct().Count());
+    }
+
     [Fact] // Property 6: iteration by iteration, a restored trainer goes on bit for bit, extra losses included.
     public void Restored_trainers_continue_bit_for_bit()
     {
@@ -222,6 +240,19 @@ public sealed class TrainerRoleTests
         var rewards = Scores.Of(ScoreKind.Rewards, Ragged.Scalars<float>(Enumerable.Range(0, 8).Select(i => (float)Math.Sin(i)).ToArray()));
         var scored = new ScoredRollout(rollout, new[] { reference.Score(rollout, default), critic.Score(rollout, default), rewards }.ToDictionary(s => s.Kind));
         return new PpoExperienceRole(new PpoExperienceOptions(), node).Build([scored], 1).PerRank[0];
+    }
+
+    /// <summary>The usual loss; notes each row by the sum of its log-probabilities at rollout.</summary>
+    private sealed class RecordingLoss : IPolicyLoss
+    {
+        public List<float> Seen { get; } = [];
+
+        public ObjectiveResult Compute(PolicyLossInput input)
+        {
+            using (NewDisposeScope())
+                Seen.AddRange(TensorData.ToFloats(input.OldLogProbs.sum(1)));
+            return new PpoClipLoss(new PpoClipOptions()).Compute(input);
+        }
     }
 
     /// <summary>Cross-entropy on one sequence after another.</summary>

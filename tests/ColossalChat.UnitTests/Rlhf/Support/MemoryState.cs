@@ -28,6 +28,9 @@ internal sealed class MemoryState : IStateWriter, IStateReader
 
     public string ReadJson(string name) => _documents[name];
 
+    /// <summary>Elements of a float32 tensor.</summary>
+    public float[] Floats(string name) => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(_tensors[name].Data).ToArray();
+
     /// <summary>All bytes, to compare two states.</summary>
     public string Fingerprint() => string.Join(
         "\n",

