@@ -1,0 +1,98 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+
+namespace ColossalChat.EndToEndTests;
+
+/// <summary>SFT, then a reward model, on real instruction data in two languages; killed and resumed without a trace.</summary>
+[Trait("Category", "CI")]
+public sealed class InstructTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(8);
+
+    private static string[] SftSettings =>
+    [
+        $"models.policy.path={Repository.DataPath("stories260K")}",
+        $"roles.batches.files=[\"{Repository.DataPath("instruct", "alpaca_en_demo.json")}\",\"{Repository.DataPath("instruct", "alpaca_zh_demo.json")}\"]",
+    ];
+
+    [DataFact]
+    public void Losses_fall_and_long_pairs_are_dropped_and_counted()
+    {
+        var root = Repository.NewFolder("instruct");
+        var sft = TrainingRun.Run(root, "sft", "sft", "sft-instruct.hocon", Limit, SftSettings);
+        var losses = sft.Curve("eval/loss", "evaluate");
+        var fall = 1 - losses[^1].Value / losses[0].Value;
+        Figures.Check("SFT loss on instructions (en + zh)", "falls by >= 20 %", $"{losses[0].Value:F3} to {losses[^1].Value:F3} ({fall:P0})", fall >= 0.2);
+
+        var reward = TrainingRun.Run(root, "reward", "reward-model", "reward-instruct.hocon", Limit, RewardSettings(sft.Model("policy")));
+        var rewardLoss = reward.Curve("train/loss");
+        var first = rewardLoss.Take(3).Average(point => point.Value);
+        var last = rewardLoss.TakeLast(5).Average(point => point.Value);
+        Figures.Check("Reward model loss on pairs (en + zh)", "falls by >= 20 %", $"{first:F3} to {last:F3} ({1 - last / first:P0})", last <= 0.8 * first);
+        var dropped = LastMetric(reward, "data/dropped_long");
+        Figures.Check("Pairs longer than the context", "dropped, counted, reported", $"{dropped:F0} of 600", dropped > 0);
+    }
+
+    [DataFact]
+    public void Thirty_two_short_pairs_are_learned()
+    {
+        var root = Repository.NewFolder("pairs");
+        var pairs = Path.Combine(root, "short.jsonl");
+        File.WriteAllLines(pairs, ShortPairs(32));
+        var run = TrainingRun.Run(root, "reward", "reward-model", "reward-instruct.hocon", Limit,
+            $"models.reward.path={Repository.DataPath("stories260K")}", $"roles.batches.files=[\"{pairs}\"]",
+            "roles.batches.held-out=0", "roles.batches.epochs=40", "roles.batches.batch-size=8", "roles.trainers.reward.learning-rate=1e-3", "run.checkpoint-every=0");
+        var accuracy = run.Curve("train/acc").TakeLast(8).Average(point => point.Value);
+        Figures.Check("32 short pairs", "accuracy 1.0", $"{accuracy:F3}", accuracy == 1.0);
+    }
+
+    [DataFact]
+    public void Killed_run_resumes_to_the_same_bits()
+    {
+        var root = Repository.NewFolder("resume");
+        var settings = SftSettings.Concat(["roles.batches.max-rows=480", "roles.batches.max-tokens=160"]).ToArray();
+        var whole = TrainingRun.Run(root, "whole", "sft", "sft-instruct.hocon", Limit, settings);
+
+        var killed = new TrainingRun(Path.Combine(root, "killed"));
+        var arguments = TrainingRun.Arguments(root, "killed", "sft", "sft-instruct.hocon", settings);
+        using (var host = HostProcess.Start(arguments))
+        {
+            WaitForCheckpoint(killed, host);
+            host.Kill();
+        }
+
+        HostProcess.Succeed(Limit, [.. arguments, "--resume", killed.Folder]);
+        var equal = Hash(Path.Combine(whole.Model("policy"), "model.safetensors")) == Hash(Path.Combine(killed.Model("policy"), "model.safetensors"));
+        Figures.Check("SIGKILL and resume", "same weights bit for bit", $"{(equal ? "equal" : "different")} hashes", equal);
+    }
+
+    private static string[] RewardSettings(string model) =>
+    [
+        $"models.reward.path={model}",
+        $"roles.batches.files=[\"{Repository.DataPath("instruct", "dpo_en_demo.json")}\",\"{Repository.DataPath("instruct", "dpo_zh_demo.json")}\"]",
+    ];
+
+    private static IEnumerable<string> ShortPairs(int count) => Enumerable.Range(0, count).Select(i => JsonSerializer.Serialize(new
+    {
+        prompt = $"Tom saw {i} cats.",
+        chosen = $"He was happy and gave {i % 7} of them milk.",
+        rejected = $"It rained on day {i % 5}.",
+    }));
+
+    private static double LastMetric(TrainingRun run, string metric) => run.Curve(metric).Concat(run.Curve(metric, "evaluate")).Select(point => point.Value).LastOrDefault(double.NaN);
+
+    private static string Hash(string file) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)));
+
+    // Waits for the second checkpoint, so that the kill falls into the middle of training.
+    private static void WaitForCheckpoint(TrainingRun run, HostProcess host)
+    {
+        var deadline = DateTime.UtcNow + Limit;
+        var checkpoints = Path.Combine(run.Folder, "checkpoints");
+        while (!Directory.Exists(Path.Combine(checkpoints, "step-00000010")))
+        {
+            Assert.True(DateTime.UtcNow < deadline, $"No checkpoint appeared.\n{host.Error}");
+            using var wait = new ManualResetEventSlim();
+            wait.Wait(TimeSpan.FromMilliseconds(20));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using System.Reflection;
+
+namespace ColossalChat.EndToEndTests;
+
+/// <summary>Where the tests find the repository and the shared data.</summary>
+public static class Repository
+{
+    /// <summary>Folder of the solution.</summary>
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>Debug or Release: the tests run the host of their own configuration.</summary>
+    public static string Configuration { get; } =
+        typeof(Repository).Assembly.GetCustomAttribute<AssemblyConfigurationAttribute>()?.Configuration ?? "Release";
+
+    /// <summary>Folder of real models and data, or null where it is absent.</summary>
+    public static string? Data { get; } = FindData();
+
+    /// <summary>A file or folder of the shared data.</summary>
+    public static string DataPath(params string[] parts) => Path.Combine([Data!, .. parts]);
+
+    /// <summary>A fresh folder that the test deletes.</summary>
+    public static string NewFolder(string name) =>
+        Directory.CreateTempSubdirectory($"colossalchat-{name}-").FullName;
+
+    private static string FindRoot()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "ColossalChat.sln")))
+            folder = Path.GetDirectoryName(folder);
+        return folder ?? throw new InvalidOperationException("No ColossalChat.sln above the test assembly.");
+    }
+
+    private static string? FindData()
+    {
+        var folder = Environment.GetEnvironmentVariable("COLOSSALCHAT_TESTDATA") ?? Path.Combine(Root, "..", "shared", "data");
+        return Directory.Exists(Path.Combine(folder, "stories260K")) ? Path.GetFullPath(folder) : null;
+    }
+}
+
+/// <summary>A test that needs the shared data; skipped and named where it is absent.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class DataFactAttribute : FactAttribute
+{
+    /// <summary>Skips when there is no data.</summary>
+    public DataFactAttribute() =>
+        Skip = Repository.Data is null ? "needs real models and data: set COLOSSALCHAT_TESTDATA to their folder" : null!;
+}
