@@ -36,7 +36,7 @@ public sealed class QuickstartReport(
     private string Table()
     {
         var table = new StringBuilder();
-        table.AppendLine(CultureInfo.InvariantCulture, $"Held-out questions: {questions.Count}. Score: 1.0 right and polite, 0.6 right and plain, 0.3 right and rude, 0.1 wrong and polite.");
+        table.AppendLine(CultureInfo.InvariantCulture, $"Held-out questions: {questions.Count}. Score: {AnswerChecker.RightAndPolite} right and polite, {AnswerChecker.RightAndPlain} right and plain, {AnswerChecker.RightAndRude} right and rude, 0 wrong.");
         table.AppendLine(CultureInfo.InvariantCulture, $"Training took {training:m\\:ss}, everything {total:m\\:ss}. Reward model accuracy on held-out pairs: {RewardAccuracy:P1}.");
         table.AppendLine();
         table.AppendLine("| sampling seed | language | SFT score | PPO score | right SFT -> PPO | polite SFT -> PPO |");

@@ -15,7 +15,7 @@ public sealed class PtxAndLoraTests
         var text = Repository.DataPath("text", "tinystories.txt");
         var without = TrainingRun.Run(root, "without-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings());
         var with = TrainingRun.Run(root, "with-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(
-            "roles.trainers.policy.extra-losses=[{ use = ptx, coefficient = 1.0, data { files = [\"" + text + "\"], batch-size = 16, max-tokens = 128, epochs = 100 } }]"));
+            "roles.trainers.policy.extra-losses=[{ use = ptx, coefficient = 1.0, files = [\"" + text + "\"], rows-per-step = 16, max-tokens = 128 }]"));
 
         var (start, kept, lost) = (Perplexity(Repository.DataPath("stories260K")), Perplexity(with.Model("policy")), Perplexity(without.Model("policy")));
         Figures.Check("Perplexity with PTX", "within 5 % of the start", $"{start:F3} to {kept:F3} ({kept / start - 1:P1})", Math.Abs(kept / start - 1) <= 0.05);
@@ -35,13 +35,13 @@ public sealed class PtxAndLoraTests
         var run = TrainingRun.Run(root, "lora", "ppo", "story-ppo.hocon", Limit, [.. StoryPpo.Settings()
             .Where(setting => !setting.StartsWith("models.reference", StringComparison.Ordinal)),
             "models.reference.same-as=policy", "models.policy.adapter={ use = lora, rank = 8, alpha = 16 }", "roles.trainers.policy.learning-rate=3e-3"]);
-        var reward = run.Curve("reward/score", "evaluate")[^1].Value;
+        var reward = run.Curve("eval/reward/score", "evaluate")[^1].Value;
         Figures.Check("LoRA rank 8, held-out reward", ">= 0.70", $"{reward:F3}", reward >= 0.70);
     }
 
     private static double Rise(TrainingRun run)
     {
-        var rewards = run.Curve("reward/score", "evaluate");
+        var rewards = run.Curve("eval/reward/score", "evaluate");
         return rewards[^1].Value - rewards[0].Value;
     }
 

@@ -12,8 +12,8 @@ public sealed class WordRewardPpoTests
         var run = TrainingRun.Run(root, "ppo", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(12), StoryPpo.Settings());
         var took = TimeProvider.System.GetElapsedTime(started);
 
-        var rewards = run.Curve("reward/score", "evaluate");
-        var kl = run.Curve("kl/ref", "evaluate");
+        var rewards = run.Curve("eval/reward/score", "evaluate");
+        var kl = run.Curve("eval/kl/ref", "evaluate");
         Figures.Check("PPO word reward, held out, before", "about 0.28", $"{rewards[0].Value:F3}", Math.Abs(rewards[0].Value - 0.28) < 0.12);
         Figures.Check("PPO word reward, held out, after", ">= 0.80", $"{rewards[^1].Value:F3} in {took.TotalSeconds:F0} s", rewards[^1].Value >= 0.80);
         Figures.Check("PPO KL to the reference", "below 12 nats an answer, never negative on average",

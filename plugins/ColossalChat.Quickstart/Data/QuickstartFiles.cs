@@ -7,10 +7,10 @@ namespace ColossalChat.Quickstart.Data;
 public sealed record QuickstartSizes
 {
     /// <summary>Demonstrations for supervised fine-tuning, both languages together; at least 1.</summary>
-    public int Demonstrations { get; init; } = 40_000;
+    public int Demonstrations { get; init; } = 57_600;
 
     /// <summary>Preference pairs for the reward model; at least 1.</summary>
-    public int Preferences { get; init; } = 12_000;
+    public int Preferences { get; init; } = 6_400;
 
     /// <summary>Prompts for PPO; at least 1.</summary>
     public int Prompts { get; init; } = 6_000;

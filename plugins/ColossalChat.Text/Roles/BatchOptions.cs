@@ -3,6 +3,9 @@ namespace ColossalChat.Text;
 /// <summary>Settings that both batch sources share.</summary>
 public abstract record BatchOptions : SplitDataOptions
 {
+    /// <summary>Files whose rows are all for measuring; with them <c>held-out</c> sets nothing aside. Default none.</summary>
+    public IReadOnlyList<string> HeldOutFiles { get; init; } = [];
+
     /// <summary>Times that every row is used. Above 0, parts of an epoch allowed; default 1.</summary>
     public double Epochs { get; init; } = 1;
 

@@ -10,11 +10,12 @@ internal sealed class FileBatchSource : IBatchSource
     private readonly EpochPlan _plan;
     private readonly string _fingerprint;
 
-    private FileBatchSource(TrainingItems items, BatchOptions options, int maxTokens, bool isPairs, ulong seed)
+    private FileBatchSource(TrainingItems items, TrainingItems? ownHeldOut, BatchOptions options, int maxTokens, bool isPairs, ulong seed)
     {
-        var isHeldOut = HeldOutSplit.Choose([.. items.Items.Select(item => item.Key)], options.HeldOut);
+        // Files of their own for measuring leave all other rows to training.
+        var isHeldOut = HeldOutSplit.Choose([.. items.Items.Select(item => item.Key)], ownHeldOut is null ? options.HeldOut : 0);
         _train = [.. items.Items.Where((_, i) => !isHeldOut[i])];
-        var heldOut = items.Items.Where((_, i) => isHeldOut[i]).ToArray();
+        var heldOut = (ownHeldOut?.Items ?? items.Items.Where((_, i) => isHeldOut[i])).ToArray();
         if (_train.Length == 0)
             throw new UserErrorException(
                 $"No row is left to train on in {string.Join(", ", options.Files)}. {string.Join(' ', items.Dropped.Sentences())}".TrimEnd());
@@ -42,16 +43,15 @@ internal sealed class FileBatchSource : IBatchSource
     /// <summary>Answers to learn.</summary>
     public static FileBatchSource OfAnswers(SftBatchOptions options, INodeContext context)
     {
-        var (dataset, text, maxTokens) = Open(options, context);
-        return new FileBatchSource(
-            TrainingItems.OfAnswers(dataset, text, maxTokens, options.Truncate), options, maxTokens, isPairs: false, context.Seed);
+        var (text, maxTokens) = Open(options, context);
+        return Build(options, context, maxTokens, isPairs: false, dataset => TrainingItems.OfAnswers(dataset, text, maxTokens, options.Truncate));
     }
 
     /// <summary>Pairs of a better and a worse answer.</summary>
     public static FileBatchSource OfPairs(PreferenceBatchOptions options, INodeContext context)
     {
-        var (dataset, text, maxTokens) = Open(options, context);
-        return new FileBatchSource(TrainingItems.OfPairs(dataset, text, maxTokens), options, maxTokens, isPairs: true, context.Seed);
+        var (text, maxTokens) = Open(options, context);
+        return Build(options, context, maxTokens, isPairs: true, dataset => TrainingItems.OfPairs(dataset, text, maxTokens));
     }
 
     /// <inheritdoc/>
@@ -70,13 +70,18 @@ internal sealed class FileBatchSource : IBatchSource
     /// <inheritdoc/>
     public void Restore(IStateReader reader) => DataFingerprint.Restore(reader, _fingerprint);
 
-    private static (FileDataset Dataset, TextModel Text, int MaxTokens) Open(BatchOptions options, INodeContext context)
+    private static FileBatchSource Build(
+        BatchOptions options, INodeContext context, int maxTokens, bool isPairs, Func<IDataset, TrainingItems> encode)
+    {
+        TrainingItems Read(IReadOnlyList<string> files) => encode(FileDataset.Load(files, options.Format, options.OnBadRow));
+        var heldOut = options.HeldOutFiles.Count == 0 ? null : Read(options.HeldOutFiles);
+        return new FileBatchSource(Read(options.Files), heldOut, options, maxTokens, isPairs, context.Seed);
+    }
+
+    private static (TextModel Text, int MaxTokens) Open(BatchOptions options, INodeContext context)
     {
         var catalog = context.Resolve<IModelCatalog>("models");
-        return (
-            FileDataset.Load(options.Files, options.Format, options.OnBadRow),
-            catalog.TextOf(options.Model),
-            ModelContext.Resolve(options.MaxTokens, catalog.FolderOf(options.Model)));
+        return (catalog.TextOf(options.Model), ModelContext.Resolve(options.MaxTokens, catalog.FolderOf(options.Model)));
     }
 
     private Experience Build(IReadOnlyList<(TrainingItem Item, int Index)> rows)
