@@ -56,31 +56,34 @@ internal sealed record TrainingItems(IReadOnlyList<TrainingItem> Items, Tally Dr
         dropped.Add(dataset.Problems);
         foreach (var row in dataset.Rows)
         {
-            if (row.Answer is null || row.Rejected is null || row.Prompt.Count == 0)
-            {
+            if (EncodePair(row, text) is not { } sides)
                 dropped.Add("no_answer", "without both answers of a pair", row);
-                continue;
-            }
-
-            var prompt = text.Template.Encode(row.Prompt, forAnswer: true).Ids.Length;
-            EncodedChat[] sides = [LastAnswer(row.Answer), LastAnswer(row.Rejected)];
-            if (sides.Any(side => side.Ids.Length > maxTokens))
+            else if (sides.Any(side => side.Ids.Length > maxTokens))
                 dropped.Add("too_long", $"longer than {maxTokens} tokens on one side (pairs are never cut)", row);
             else if (sides[0].Ids.AsSpan().SequenceEqual(sides[1].Ids))
                 dropped.Add("equal", "whose two answers are equal", row);
             else
                 items.Add(new TrainingItem(HeldOutSplit.KeyOf(row), sides));
-
-            EncodedChat LastAnswer(string answer)
-            {
-                var chat = text.Template.Encode([.. row.Prompt, new(ChatRole.Assistant, answer)], forAnswer: false);
-                // Earlier answers belong to the prompt here.
-                chat.IsTarget.AsSpan(0, prompt).Clear();
-                return chat;
-            }
         }
 
         return new TrainingItems(items, dropped, Truncated: 0);
+    }
+
+    /// <summary>A pair as two sequences, chosen and rejected; null when a row is none.</summary>
+    public static EncodedChat[]? EncodePair(DataRow row, TextModel text)
+    {
+        if (row.Answer is null || row.Rejected is null || row.Prompt.Count == 0)
+            return null;
+        var prompt = text.Template.Encode(row.Prompt, forAnswer: true).Ids.Length;
+        return [LastAnswer(row.Answer), LastAnswer(row.Rejected)];
+
+        EncodedChat LastAnswer(string answer)
+        {
+            var chat = text.Template.Encode([.. row.Prompt, new(ChatRole.Assistant, answer)], forAnswer: false);
+            // Earlier answers belong to the prompt here.
+            chat.IsTarget.AsSpan(0, prompt).Clear();
+            return chat;
+        }
     }
 
     /// <summary>A row as one sequence; null when there is nothing to learn from it.</summary>

@@ -68,10 +68,15 @@ internal sealed class DataPreviewCommand : CliCommand<DataPreviewOptions>
             yield break;
         }
 
-        if (TrainingItems.Encode(row with { Rejected = null }, text) is { } chat)
-            yield return (row.Rejected is null ? "" : ", chosen", chat);
-        if (row.Rejected is not null && TrainingItems.Encode(row with { Answer = row.Rejected, Rejected = null }, text) is { } worse)
-            yield return (", rejected", worse);
+        if (TrainingItems.EncodePair(row, text) is [var chosen, var rejected])
+        {
+            yield return (", chosen", chosen);
+            yield return (", rejected", rejected);
+        }
+        else if (TrainingItems.Encode(row, text) is { } chat)
+        {
+            yield return ("", chat);
+        }
     }
 
     private static void Print(TextWriter output, string title, EncodedChat chat, ITokenizer tokenizer, int maxTokens, bool colours)

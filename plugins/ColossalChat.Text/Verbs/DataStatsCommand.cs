@@ -92,14 +92,13 @@ internal sealed class DataStatsCommand : CliCommand<DataStatsOptions>
         };
     }
 
-    private static IEnumerable<EncodedChat> Sequences(DataRow row, TextModel text)
+    private static EncodedChat[] Sequences(DataRow row, TextModel text)
     {
+        if (TrainingItems.EncodePair(row, text) is { } pair)
+            return pair;
         if (TrainingItems.Encode(row, text) is { } chat)
-            yield return chat;
-        else if (row.Prompt.Count > 0)
-            yield return text.Template.Encode(row.Prompt, forAnswer: true);
-        if (row.Rejected is not null && TrainingItems.Encode(row with { Answer = row.Rejected }, text) is { } worse)
-            yield return worse;
+            return [chat];
+        return row.Prompt.Count > 0 ? [text.Template.Encode(row.Prompt, forAnswer: true)] : [];
     }
 
     private static JsonObject Quantiles(List<int> sorted)

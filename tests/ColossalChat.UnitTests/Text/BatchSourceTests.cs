@@ -7,6 +7,7 @@ namespace ColossalChat.UnitTests.Text;
 [Trait("Category", "CI")]
 public sealed class BatchSourceTests : IDisposable
 {
+    private static readonly Lazy<IBatchSource> _instruct = new(Instruct);
     private readonly TempFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -14,7 +15,7 @@ public sealed class BatchSourceTests : IDisposable
     [DataFact]
     public void Iterations_are_pure_and_an_epoch_uses_every_row_once()
     {
-        var (first, second) = (Instruct(), Instruct());
+        var (first, second) = (_instruct.Value, Instruct());
         var epoch = new List<string>();
         for (var iteration = 1L; iteration <= first.Iterations / 2; iteration++)
         {
@@ -34,7 +35,7 @@ public sealed class BatchSourceTests : IDisposable
     [DataFact]
     public void Ranks_share_out_the_same_rows()
     {
-        var source = Instruct();
+        var source = _instruct.Value;
         var whole = Rows(source.Take(3, 1)[0]);
         var parts = source.Take(3, 3);
         Assert.Equal(whole.Order(), parts.SelectMany(Rows).Order());
@@ -131,7 +132,7 @@ public sealed class BatchSourceTests : IDisposable
         var node = Node();
         var prompts = node.Create(new PluginChoice<IPromptSource>("prompt-source", new PromptSourceOptions { Files = files, MaxPromptTokens = 400 }));
         var held = prompts.Take(new BatchId(0, 0, BatchPurpose.Evaluate), 0, prompts.HeldOutPrompts, 1);
-        var sft = Instruct();
+        var sft = _instruct.Value;
         var training = Enumerable.Range(1, (int)sft.Iterations / 2).SelectMany(i => Rows(sft.Take(i, 1)[0])).ToArray();
         for (var row = 0; row < held.Tokens.Rows; row++)
             Assert.DoesNotContain(training, ids => ids.StartsWith(string.Join(' ', held.Tokens[row].ToArray()) + " ", StringComparison.Ordinal));
@@ -163,7 +164,7 @@ public sealed class BatchSourceTests : IDisposable
     public void Resuming_on_other_data_is_refused()
     {
         var state = new SavedState();
-        Instruct().Capture(state);
+        _instruct.Value.Capture(state);
         Instruct().Restore(state);
         var other = Create(Node(), new SftBatchOptions { Files = [TestData.PathOf("instruct", "alpaca_zh_demo.json")], Epochs = 2 });
         Assert.Contains("differ", Assert.Throws<UserErrorException>(() => other.Restore(state)).Message, StringComparison.Ordinal);

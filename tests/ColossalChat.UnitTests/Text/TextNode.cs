@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ColossalChat.Contracts;
 using ColossalChat.Text;
 
@@ -6,6 +7,9 @@ namespace ColossalChat.UnitTests.Text;
 /// <summary>A node with the text plugin alone and one model folder, without host.</summary>
 internal sealed class TextNode : INodeContext, IPluginRegistry, INodeLog, IModelCatalog
 {
+    // Shared data never changes and tokenizers hold no state, so each folder of it is read once.
+    private static readonly ConcurrentDictionary<string, TextModel> _shared = [];
+
     private readonly Dictionary<(Type Seam, string Name), Func<object?, object>> _factories = [];
     private readonly string? _modelFolder;
 
@@ -41,6 +45,9 @@ internal sealed class TextNode : INodeContext, IPluginRegistry, INodeLog, IModel
     public static TextModel Open(string folder) => new TextNode().OpenFolder(folder);
 
     public TextModel OpenFolder(string folder) =>
+        TestData.Folder is { } data && folder.StartsWith(data, StringComparison.Ordinal) ? _shared.GetOrAdd(folder, Read) : Read(folder);
+
+    private TextModel Read(string folder) =>
         NamesOf<ITokenizerFormat>().Select(Resolve<ITokenizerFormat>).Single(format => format.CanOpen(folder)).Open(folder);
 
     public string FolderOf(string name) => _modelFolder!;
