@@ -44,7 +44,7 @@ public sealed class ExternalPluginTests
     {
         var root = Repository.NewFolder("external-plugin");
         var plugins = Build(root);
-        var run = TrainingRun.Run(root, "run", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(5), StoryPpo.Settings(
+        var run = TrainingRun.Run(root, "run", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(5), StoryPpo.Settings(root, 
             "roles.reward.use=comma-reward", "roles.reward.weight=0.5", $"plugins.folder={plugins}",
             "stage.iterations=2", "stage.prompts-per-iteration=8", "stage.rows-per-batch=8", "stage.evaluation-prompts=8"));
         var rewards = run.Curve("reward/score");

@@ -8,7 +8,7 @@ public sealed class MemoryTests
     public void Two_hundred_ppo_iterations_neither_grow_nor_leak_tensors()
     {
         var root = Repository.NewFolder("memory");
-        var run = TrainingRun.Run(root, "run", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(15), StoryPpo.Settings(
+        var run = TrainingRun.Run(root, "run", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(15), StoryPpo.Settings(root, 
             "stage.iterations=200", "stage.evaluate-every=-1", "stage.prompts-per-iteration=16", "stage.rows-per-batch=16", "roles.rollout.max-new-tokens=24", "run.checkpoint-every=0"));
         var rss = run.Curve("sys/rss_gb");
         var tensors = run.Curve("sys/live_tensors");

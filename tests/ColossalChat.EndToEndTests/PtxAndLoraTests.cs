@@ -13,8 +13,8 @@ public sealed class PtxAndLoraTests
     {
         var root = Repository.NewFolder("ptx");
         var text = Repository.DataPath("text", "tinystories.txt");
-        var without = TrainingRun.Run(root, "without-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings());
-        var with = TrainingRun.Run(root, "with-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(
+        var without = TrainingRun.Run(root, "without-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(root));
+        var with = TrainingRun.Run(root, "with-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(root, 
             "roles.trainers.policy.extra-losses=[{ use = ptx, coefficient = 1.0, files = [\"" + text + "\"], rows-per-step = 16, max-tokens = 128 }]"));
 
         var (start, kept, lost) = (Perplexity(Repository.DataPath("stories260K")), Perplexity(with.Model("policy")), Perplexity(without.Model("policy")));
@@ -32,7 +32,7 @@ public sealed class PtxAndLoraTests
     public void Lora_reaches_the_reward_and_merges_back()
     {
         var root = Repository.NewFolder("lora");
-        var run = TrainingRun.Run(root, "lora", "ppo", "story-ppo.hocon", Limit, [.. StoryPpo.Settings()
+        var run = TrainingRun.Run(root, "lora", "ppo", "story-ppo.hocon", Limit, [.. StoryPpo.Settings(root)
             .Where(setting => !setting.StartsWith("models.reference", StringComparison.Ordinal)),
             "models.reference.same-as=policy", "models.policy.adapter={ use = lora, rank = 8, alpha = 16 }", "roles.trainers.policy.learning-rate=3e-3"]);
         var reward = run.Curve("eval/reward/score", "evaluate")[^1].Value;

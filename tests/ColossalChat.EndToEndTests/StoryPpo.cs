@@ -4,16 +4,25 @@ namespace ColossalChat.EndToEndTests;
 public static class StoryPpo
 {
     /// <summary>Model folders and prompts, then more settings.</summary>
-    public static string[] Settings(params string[] more)
+    public static string[] Settings(string root, params string[] more)
     {
         var model = Repository.DataPath("stories260K");
+        var beginnings = Path.Combine(root, "beginnings.txt");
+        File.WriteAllText(beginnings, string.Join("\n\n", Beginnings()));
         return
         [
             $"models.policy.path={model}",
             $"models.reference.path={model}",
             $"models.critic.path={model}",
-            $"roles.prompts.files=[\"{Repository.DataPath("text", "tinystories.txt")}\"]",
+            $"roles.prompts.files=[\"{beginnings}\"]",
             .. more,
         ];
     }
+
+    // First paragraphs only: a story's middle says little about how it will go on.
+    private static IEnumerable<string> Beginnings() =>
+        File.ReadAllText(Repository.DataPath("text", "tinystories.txt"))
+            .Split("\n\n", StringSplitOptions.RemoveEmptyEntries)
+            .Select(paragraph => paragraph.Trim())
+            .Where(paragraph => paragraph.StartsWith("Once upon a time", StringComparison.Ordinal) || paragraph.StartsWith("One day", StringComparison.Ordinal));
 }

@@ -9,7 +9,7 @@ public sealed class WordRewardPpoTests
     {
         var root = Repository.NewFolder("word-ppo");
         var started = TimeProvider.System.GetTimestamp();
-        var run = TrainingRun.Run(root, "ppo", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(12), StoryPpo.Settings());
+        var run = TrainingRun.Run(root, "ppo", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(12), StoryPpo.Settings(root));
         var took = TimeProvider.System.GetElapsedTime(started);
 
         var rewards = run.Curve("eval/reward/score", "evaluate");

@@ -80,6 +80,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     protected override void PostStop()
     {
         _cancel.Cancel();
+        _cancel.Dispose();
         _end.TrySetResult(Failed(ExitCode.Failed, "The actor system was shut down while the run was going on."));
     }
 
@@ -96,6 +97,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     private void StartAttempt(RunState? from)
     {
         _epoch++;
+        _cancel.Dispose();
         _cancel = new CancellationTokenSource();
         _safePoint = _definition.Flow.SafePointShare > 0 ? from : null;
         var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token), _lastSaved);
@@ -212,7 +214,6 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     private void AttemptStopped()
     {
         Timers.Cancel("grace");
-        _cancel.Dispose();
         var then = _afterAttempt ?? (() => Complete(Failed(ExitCode.Failed,
             $"The flow failed: {_attemptError?.Message ?? "its actors were stopped from outside"}")));
         _afterAttempt = null;

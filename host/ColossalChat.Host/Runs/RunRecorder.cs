@@ -58,11 +58,12 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
         lock (_lock)
         {
             var purpose = report.Purpose == BatchPurpose.Train ? "train" : "evaluate";
-            _metrics!.Append(new MetricsLine(report.Iteration, purpose, _settings.Time.GetUtcNow(), report.Metrics));
-            foreach (var (name, value) in report.Metrics)
+            var metrics = ProcessMetrics.AddTo(report.Metrics);
+            _metrics!.Append(new MetricsLine(report.Iteration, purpose, _settings.Time.GetUtcNow(), metrics));
+            foreach (var (name, value) in metrics)
                 _last[name] = value;
             foreach (var sink in _settings.Sinks)
-                sink.Write(report.Iteration, report.Metrics);
+                sink.Write(report.Iteration, metrics);
             if (_settings.SamplesEvery > 0 && (report.Purpose == BatchPurpose.Evaluate || report.Iteration % _settings.SamplesEvery == 0))
                 foreach (var row in report.Samples)
                     _samples!.Append(new SampleLine(
