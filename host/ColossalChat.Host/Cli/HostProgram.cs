@@ -67,7 +67,7 @@ internal static class HostProgram
         var tree = BuildTree(host, node);
         var parsed = tree.Root.Parse(args, s_parser);
         if (parsed.Action is { ClearsParseErrors: true } || (parsed.Errors.Count == 0 && tree.VerbOf(parsed.CommandResult.Command) is null))
-            return (ExitCode)await parsed.InvokeAsync(new InvocationConfiguration { Output = output, Error = host.Console.Error, ProcessTerminationTimeout = null }).ConfigureAwait(false);
+            return await ShowAsync(parsed, output, host.Console.Error).ConfigureAwait(false);
         if (tree.VerbOf(parsed.CommandResult.Command) is not { } verb)
             return await HelpAsync(tree, parsed, args, output, host.Console).ConfigureAwait(false);
         if (parsed.Errors.Count > 0)
@@ -109,6 +109,15 @@ internal static class HostProgram
         return ExitCode.Usage;
     }
 
+    // Help pages name the program after its file; people call it colossalchat.
+    private static async Task<ExitCode> ShowAsync(ParseResult parsed, TextWriter output, TextWriter error)
+    {
+        var page = new StringWriter();
+        var code = await parsed.InvokeAsync(new InvocationConfiguration { Output = page, Error = error, ProcessTerminationTimeout = null }).ConfigureAwait(false);
+        await output.WriteAsync(page.ToString().Replace($"  {RootCommand.ExecutableName} ", "  colossalchat ", StringComparison.Ordinal)).ConfigureAwait(false);
+        return (ExitCode)code;
+    }
+
     // A group of verbs does nothing by itself. Nothing at all typed asks for help; anything else is a slip.
     private static async Task<ExitCode> HelpAsync(VerbTree tree, ParseResult parsed, IReadOnlyList<string> args, TextWriter output, HostConsole console)
     {
@@ -116,7 +125,7 @@ internal static class HostProgram
             return Usage(parsed, console);
         string[] help = [.. VerbTree.PathOf(parsed).Split(' ', StringSplitOptions.RemoveEmptyEntries), "--help"];
         var writer = args.Count == 0 ? output : console.Error;
-        await tree.Root.Parse(help, s_parser).InvokeAsync(new InvocationConfiguration { Output = writer, Error = console.Error, ProcessTerminationTimeout = null }).ConfigureAwait(false);
+        await ShowAsync(tree.Root.Parse(help, s_parser), writer, console.Error).ConfigureAwait(false);
         return args.Count == 0 ? ExitCode.Ok : ExitCode.Usage;
     }
 }

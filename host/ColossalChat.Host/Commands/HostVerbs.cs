@@ -1,5 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Host.Node;
+using ColossalChat.PluginHost.Verbs;
 
 namespace ColossalChat.Host.Commands;
 
@@ -18,5 +19,6 @@ internal static class HostVerbs
         new RunCompareCommand(),
         new DoctorCommand(host),
         new EnvCommand(host),
+        .. PluginVerbs.All(host.Catalog),
     ];
 }

@@ -18,6 +18,7 @@ internal sealed class HoconResolver
     private readonly IReadOnlyDictionary<string, string> _environment;
     private readonly ICollection<ConfigProblem> _problems;
     private readonly HashSet<HoconReference> _open = [];
+    private readonly HashSet<HoconReference> _unknown = [];
     private int _nodes;
     private int _lookups;
     private long _text;
@@ -86,7 +87,7 @@ internal sealed class HoconResolver
                 return IsAround(target, path) ? SelfReference(reference, path) : Visit(target, path, reference.Place.ToString());
             if (_environment.TryGetValue(reference.Path, out var value))
                 return new ConfigValue(HoconPath.Join(path), $"{reference.Place} (environment {reference.Path})", value);
-            if (!reference.IsOptional)
+            if (!reference.IsOptional && _unknown.Add(reference))
                 Report(reference, path, $"${{{reference.Path}}} is neither a key of this configuration nor an environment variable; set it, or write ${{?{reference.Path}}} when it may be missing.");
             return null;
         }

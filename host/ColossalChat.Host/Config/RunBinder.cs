@@ -10,7 +10,8 @@ namespace ColossalChat.Host.Config;
 /// <param name="Plan">What the stage declares.</param>
 /// <param name="Config">The layers they came from.</param>
 /// <param name="Remarks">Odd but allowed, one sentence each.</param>
-internal sealed record BoundRun(RunSettings Settings, StagePlan Plan, LoadedConfig Config, IReadOnlyList<string> Remarks)
+/// <param name="Catalog">The plugins it was bound with.</param>
+internal sealed record BoundRun(RunSettings Settings, StagePlan Plan, LoadedConfig Config, IReadOnlyList<string> Remarks, PluginCatalog Catalog)
 {
     /// <summary>The whole configuration with all defaults, as HOCON.</summary>
     /// <param name="withOrigins">True adds where each value came from.</param>
@@ -18,7 +19,7 @@ internal sealed record BoundRun(RunSettings Settings, StagePlan Plan, LoadedConf
     {
         var root = new OrderedDictionary<string, ConfigNode>
         {
-            [ConfigLoader.Root] = SettingsTree.Of(Settings, ConfigLoader.Root, Config.Section(ConfigLoader.Root)),
+            [ConfigLoader.Root] = new SettingsTree(Catalog).Of(Settings, ConfigLoader.Root, Config.Section(ConfigLoader.Root)),
         };
         if (Config.Root.Children.TryGetValue(ConfigLoader.Akka, out var akka))
             root[ConfigLoader.Akka] = akka;
@@ -68,7 +69,7 @@ internal static class RunBinder
             problems.AddRange([.. MissingRoles(section, plan, stageName), .. PlanProblems(plan, stageName), .. ModelProblems(plan, stageName, section, catalog)]);
         return settings is null || plan is null
             ? (null, Distinct(problems))
-            : (new BoundRun(settings, plan, config with { Root = Replace(config.Root, section) }, remarks), Distinct(problems));
+            : (new BoundRun(settings, plan, config with { Root = Replace(config.Root, section) }, remarks, catalog), Distinct(problems));
     }
 
     // Pins and folders are promises of the user: a refusal there stops a run that could otherwise start without the plugin.

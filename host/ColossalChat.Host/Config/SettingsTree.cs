@@ -10,15 +10,15 @@ namespace ColossalChat.Host.Config;
 /// Writes bound settings back as a tree, defaults included, so that a run's effective configuration says everything and
 /// binds to the same settings again even when defaults change later.
 /// </summary>
-internal static class SettingsTree
+internal sealed class SettingsTree(PluginCatalog catalog)
 {
     /// <summary>The section of an options record.</summary>
     /// <param name="options">The record.</param>
     /// <param name="path">Full key path of the section.</param>
     /// <param name="origin">The configuration it was bound from; gives places.</param>
-    public static ConfigSection Of(object options, string path, ConfigNode? origin) => Section(options, path, origin, []);
+    public ConfigSection Of(object options, string path, ConfigNode? origin) => Section(options, path, origin, []);
 
-    private static ConfigSection Section(object options, string path, ConfigNode? origin, IEnumerable<KeyValuePair<string, ConfigNode>> first)
+    private ConfigSection Section(object options, string path, ConfigNode? origin, IEnumerable<KeyValuePair<string, ConfigNode>> first)
     {
         var children = new OrderedDictionary<string, ConfigNode>(first);
         var defaults = Activator.CreateInstance(options.GetType());
@@ -37,10 +37,10 @@ internal static class SettingsTree
         return new ConfigSection(path, Place(origin), children);
     }
 
-    private static void Put(OrderedDictionary<string, ConfigNode> children, string key, object? value, string path, ConfigNode? origin) =>
+    private void Put(OrderedDictionary<string, ConfigNode> children, string key, object? value, string path, ConfigNode? origin) =>
         children[key] = Node(value, $"{path}.{HoconPath.Part(key)}", (origin as ConfigSection)?.Children.GetValueOrDefault(key));
 
-    private static ConfigNode Node(object? value, string path, ConfigNode? origin)
+    private ConfigNode Node(object? value, string path, ConfigNode? origin)
     {
         var place = Place(origin);
         switch (value)
@@ -67,11 +67,17 @@ internal static class SettingsTree
         if (!type.IsGenericType || type.GetGenericTypeDefinition() != typeof(PluginChoice<>))
             return Section(value, path, origin, []);
         var name = (string)type.GetProperty(nameof(PluginChoice<object>.Name))!.GetValue(value)!;
-        var options = type.GetProperty(nameof(PluginChoice<object>.Options))!.GetValue(value);
+        var options = type.GetProperty(nameof(PluginChoice<object>.Options))!.GetValue(value) ?? Defaults(type.GetGenericArguments()[0], name, path);
         var use = new ConfigValue($"{path}.{OptionsBinder.UseKey}", Place((origin as ConfigSection)?.Children.GetValueOrDefault(OptionsBinder.UseKey) ?? origin), name);
         KeyValuePair<string, ConfigNode>[] first = [new(OptionsBinder.UseKey, use)];
         return options is null ? new ConfigSection(path, place, new OrderedDictionary<string, ConfigNode>(first)) : Section(options, path, origin, first);
     }
+
+    // A choice that nobody configured carries no options; what its plugin will take is written out all the same.
+    private object? Defaults(Type seam, string name, string path) =>
+        catalog.Find(seam, name) is { } factory
+            ? OptionsBinder.Bind(factory.OptionsType, new ConfigSection(path, ConfigLoader.DefaultPlace, new Dictionary<string, ConfigNode>()), catalog, new List<ConfigProblem>())
+            : null;
 
     private static string Place(ConfigNode? origin) => origin?.Location ?? ConfigLoader.DefaultPlace;
 

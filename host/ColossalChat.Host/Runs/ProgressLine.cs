@@ -17,6 +17,9 @@ internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<st
     private static readonly string[] s_wellKnown =
         ["train/loss", "train/acc", "reward/score", "kl/ref", "policy/clip_frac", "policy/entropy", "value/explained_var", "train/grad_norm", "train/lr"];
 
+    private static readonly string[] s_wellKnownMeasured =
+        [.. s_wellKnown.Select(name => $"eval/{name}"), "eval/loss", "eval/acc", "eval/ppl"];
+
     private long _first;
     private long _iterations;
     private long _startedAt;
@@ -54,12 +57,11 @@ internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<st
     }
 
     private static string Measured(IterationReport report) =>
-        string.Create(CultureInfo.InvariantCulture, $"measured at iteration {report.Iteration}{Chosen(report.Metrics, s_wellKnown)}");
+        string.Create(CultureInfo.InvariantCulture, $"measured at iteration {report.Iteration}{Chosen(report.Metrics, s_wellKnownMeasured)}");
 
     private static string Chosen(IReadOnlyDictionary<string, double> metrics, IReadOnlyList<string> wellKnown)
     {
         var names = wellKnown.Where(metrics.ContainsKey)
-            .Concat(metrics.Keys.Where(name => name.StartsWith("eval/", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
             .Take(MostMetrics);
         return string.Concat(names.Select(name => string.Create(CultureInfo.InvariantCulture, $" {name} {metrics[name]:0.####}")));
     }

@@ -44,11 +44,7 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
             _metrics ??= new JsonLines(_folder.Metrics);
             _samples ??= new JsonLines(_folder.Samples);
             _progress.Start(firstIteration, iterations);
-            Note(
-                _settings.IsResumed ? "resumed" : "started",
-                _settings.IsResumed
-                    ? $"Resumed before iteration {firstIteration} of {iterations}; {dropped} later metric lines were dropped."
-                    : $"Started: {iterations} iterations.");
+            Note("started", $"Iterations {firstIteration} to {iterations}.{(dropped > 0 ? $" Dropped {dropped} metric lines of iterations that will be made again." : "")}");
         }
     }
 

@@ -92,6 +92,10 @@ public sealed class HoconScannerTests
     }
 
     [Fact]
+    public void An_unknown_name_is_reported_once_however_often_its_key_is_used() =>
+        Assert.Single(MemoryFiles.Load("variables { a = ${nowhere}\n b = ${variables.a}\n c = ${variables.b} }").Problems);
+
+    [Fact]
     public void A_section_may_refer_to_its_own_sibling()
     {
         var config = MemoryFiles.Load("variables { a { b = ${variables.a.c}\n c = 1 } }");

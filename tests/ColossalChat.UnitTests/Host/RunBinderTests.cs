@@ -96,7 +96,7 @@ public sealed class RunBinderTests
     }
 
     private static IEnumerable<string> NamedBy(object options, string path, LoadedConfig written) =>
-        SettingsTree.Of(options, path, null).Children.Keys.Select(key => $"{path}.{key}").Where(key => written.Node($"colossalchat.{key}") is null);
+        new SettingsTree(ShippedPlugins.Catalog).Of(options, path, null).Children.Keys.Select(key => $"{path}.{key}").Where(key => written.Node($"colossalchat.{key}") is null);
 
     private static (BoundRun? Bound, IReadOnlyList<PluginHost.ConfigProblem> Problems) Bind(string text, params string[] settings) =>
         RunBinder.TryBind(MemoryFiles.Load(text, settings), ShippedPlugins.Catalog);
