@@ -22,7 +22,10 @@ internal sealed class LoadedPlugin : IDisposable
 
     public static LoadedPlugin Load(PluginFolder folder, string sha256)
     {
-        var loader = PluginLoader.CreateFromAssemblyFile(folder.AssemblyPath, isUnloadable: true, s_shared);
+        // Lazy: only the shared assemblies themselves come from the host, not what they refer to. A plugin's own copy of
+        // a library (SkiaSharp, which TorchSharp refers to as well) then finds its native files beside it.
+        var loader = PluginLoader.CreateFromAssemblyFile(
+            folder.AssemblyPath, isUnloadable: true, s_shared, config => config.IsLazyLoaded = true);
         try
         {
             var assembly = LoadAssembly(loader, folder);

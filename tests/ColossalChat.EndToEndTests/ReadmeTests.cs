@@ -20,7 +20,7 @@ public sealed partial class ReadmeTests
     }
 
     [Fact]
-    public void The_plugin_walk_through_builds_and_verifies()
+    public async Task The_plugin_walk_through_builds_and_verifies()
     {
         var folder = Repository.NewFolder("readme");
         var block = Page[Page.IndexOf("## Write a plugin", StringComparison.Ordinal)..].Split("```")[1];
@@ -36,9 +36,9 @@ public sealed partial class ReadmeTests
         start.ArgumentList.Add(script);
         using var shell = Process.Start(start)!;
         var error = shell.StandardError.ReadToEndAsync();
-        var output = shell.StandardOutput.ReadToEnd();
-        shell.WaitForExit();
-        Assert.True(shell.ExitCode == 0, $"{script}\n{output}\n{error.Result}");
+        var output = await shell.StandardOutput.ReadToEndAsync();
+        await shell.WaitForExitAsync();
+        Assert.True(shell.ExitCode == 0, $"{script}\n{output}\n{await error}");
     }
 
     [GeneratedRegex(@"(?:^|`)colossalchat ([a-z][^`\n]*)", RegexOptions.Multiline)]

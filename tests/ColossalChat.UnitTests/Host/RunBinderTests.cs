@@ -1,3 +1,4 @@
+using ColossalChat.PluginHost;
 using ColossalChat.Host.Config;
 using Xunit;
 
@@ -70,7 +71,7 @@ public sealed class RunBinderTests
     [Fact]
     public void A_pin_that_does_not_fit_stops_the_run()
     {
-        using var catalog = PluginHost.PluginCatalog.Load([ShippedPlugins.Folder], new Dictionary<string, string> { ["ColossalChat.Charts"] = new string('0', 64) }, _ => { });
+        using var catalog = PluginCatalog.Load([ShippedPlugins.Folder], new Dictionary<string, string> { ["ColossalChat.Charts"] = new string('0', 64) }, _ => { });
         var (_, problems) = RunBinder.TryBind(MemoryFiles.Load(Ppo), catalog);
 
         Assert.Contains(problems, problem => problem.Message.StartsWith("pin-mismatch", StringComparison.Ordinal));
@@ -98,6 +99,6 @@ public sealed class RunBinderTests
     private static IEnumerable<string> NamedBy(object options, string path, LoadedConfig written) =>
         new SettingsTree(ShippedPlugins.Catalog).Of(options, path, null).Children.Keys.Select(key => $"{path}.{key}").Where(key => written.Node($"colossalchat.{key}") is null);
 
-    private static (BoundRun? Bound, IReadOnlyList<PluginHost.ConfigProblem> Problems) Bind(string text, params string[] settings) =>
+    private static (BoundRun? Bound, IReadOnlyList<ConfigProblem> Problems) Bind(string text, params string[] settings) =>
         RunBinder.TryBind(MemoryFiles.Load(text, settings), ShippedPlugins.Catalog);
 }

@@ -6,9 +6,11 @@ using Xunit;
 namespace ColossalChat.UnitTests.Text;
 
 [Trait("Category", "CI")]
-public sealed class TerminalChatTests
+public sealed class TerminalChatTests : IDisposable
 {
     private readonly EchoModel _model = new();
+
+    public void Dispose() => _model.Dispose();
 
     [DataFact]
     public async Task Every_question_sees_the_conversation_before_it()
