@@ -105,7 +105,7 @@ internal static class HostProgram
     {
         foreach (var message in VerbTree.Explain(parsed).Distinct())
             console.Line(message);
-        console.Line($"Try: colossalchat {VerbTree.PathOf(parsed)} --help");
+        console.Line($"Try: colossalchat {VerbTree.PathOf(parsed)} --help".Replace("  ", " ", StringComparison.Ordinal));
         return ExitCode.Usage;
     }
 

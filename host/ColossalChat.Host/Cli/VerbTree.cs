@@ -83,7 +83,7 @@ internal sealed class VerbTree
     /// <summary>Messages for a command line that does not parse.</summary>
     public static IEnumerable<string> Explain(ParseResult parsed)
     {
-        foreach (var error in parsed.Errors)
+        foreach (var error in parsed.Errors.Where(error => parsed.UnmatchedTokens.Count == 0 || error.Message != "Required command was not provided."))
             yield return error.Message;
         var command = parsed.CommandResult.Command;
         string[] known =

@@ -1,5 +1,6 @@
 using ColossalChat.PluginHost;
 using ColossalChat.Host.Config;
+using ColossalChat.PluginHost;
 using Xunit;
 
 namespace ColossalChat.UnitTests.Host;
