@@ -111,7 +111,9 @@ public sealed class BatchSourceTests : IDisposable
             {"prompt":"Q","chosen":"same","rejected":"same"}
             """);
         var source = Create(Node(), new PreferenceBatchOptions { Files = [file], HeldOut = 0 });
-        Assert.Equal((1, 0), (source.Metrics["data/rows"], source.Metrics["data/dropped_malformed"]));
+        // The first row decides the shape; the second has another and is fine all the same.
+        Assert.Equal((1, 1, 0), (source.Metrics["data/rows"], source.Metrics["data/dropped_equal"], source.Metrics["data/dropped_malformed"]));
+        Assert.Equal(Targets("good", "bad"), TargetsOf(source.Take(1, 1)[0]));
         file = _folder.Write("equal.jsonl", """
             {"prompt":"Q","chosen":"same","rejected":"same"}
             {"prompt":"Q","chosen":"good","rejected":"bad"}
@@ -119,10 +121,7 @@ public sealed class BatchSourceTests : IDisposable
         source = Create(Node(), new PreferenceBatchOptions { Files = [file], HeldOut = 0 });
         Assert.Equal(1, source.Metrics["data/dropped_equal"]);
 
-        var tokenizer = Node().TextOf("policy").Tokenizer;
-        var batch = source.Take(1, 1)[0];
-        var targets = Enumerable.Range(0, batch.Tokens.Values.Length).Where(i => batch.IsTarget.Values.Span[i]).Select(i => batch.Tokens.Values.Span[i]);
-        Assert.Equal([.. tokenizer.EncodeContinuation("good"), 1, .. tokenizer.EncodeContinuation("bad"), 1], targets);
+        Assert.Equal(Targets("good", "bad"), TargetsOf(source.Take(1, 1)[0]));
     }
 
     [DataFact]
@@ -170,6 +169,12 @@ public sealed class BatchSourceTests : IDisposable
         Assert.Contains("differ", Assert.Throws<UserErrorException>(() => other.Restore(state)).Message, StringComparison.Ordinal);
     }
 
+    private static int[] Targets(params string[] answers) =>
+        [.. answers.SelectMany(answer => Node().TextOf("policy").Tokenizer.EncodeContinuation(answer).Append(1))];
+
+    private static int[] TargetsOf(Experience batch) =>
+        [.. Enumerable.Range(0, batch.Tokens.Values.Length).Where(i => batch.IsTarget.Values.Span[i]).Select(i => batch.Tokens.Values.Span[i])];
+
     private static void CheckPairs(IReadOnlyList<Experience> batches)
     {
         foreach (var batch in batches)
@@ -181,6 +186,7 @@ public sealed class BatchSourceTests : IDisposable
                 Assert.Equal(pairs[row].Span[0], pairs[row + 1].Span[0]);
                 Assert.False(batch.Tokens[row].Span.SequenceEqual(batch.Tokens[row + 1].Span));
                 Assert.InRange(batch.Tokens.LengthOf(row), 2, 512);
+                Assert.InRange(batch.Tokens.LengthOf(row + 1), 2, 512);
                 Assert.True(batch.IsTarget[row].Span[^1]);
                 Assert.Contains(batch.Tokens[row].Span[^1], new[] { 1, 2 });
             }

@@ -44,6 +44,8 @@ public sealed class TerminalChatTests : IDisposable
         var output = await Talk(string.Join('\n', Enumerable.Range(0, 30).Select(i => $"question number {i}")));
         Assert.Equal(30, _model.Prompts.Count);
         Assert.All(_model.Prompts, request => Assert.True(request.Prompt.Length + 32 <= 256));
+        // No more is forgotten than must be: a question with its answer is well below 70 tokens.
+        Assert.All(_model.Prompts.Skip(15), request => Assert.True(request.Prompt.Length + 32 > 256 - 70));
         Assert.Contains("the oldest question and what was answered no longer fit into 256 tokens", output, StringComparison.Ordinal);
         Assert.Contains("question number 29", _model.Text!.Tokenizer.Decode(_model.Prompts[^1].Prompt.ToArray()), StringComparison.Ordinal);
         Assert.Contains("Be kind.", _model.Text!.Tokenizer.Decode(_model.Prompts[^1].Prompt.ToArray()), StringComparison.Ordinal);
