@@ -43,4 +43,8 @@ public sealed record SftBatchOptions : BatchOptions
 }
 
 /// <summary>Settings of <c>preference-batches</c>.</summary>
-public sealed record PreferenceBatchOptions : BatchOptions;
+public sealed record PreferenceBatchOptions : BatchOptions
+{
+    /// <summary>Pairs train a reward model as a rule, so <c>model</c> is <c>reward</c> by default here.</summary>
+    public PreferenceBatchOptions() => Model = "reward";
+}
