@@ -92,7 +92,7 @@ public sealed class BatchSourceTests : IDisposable
     public void Pairs_of_the_real_files_longer_than_the_context_are_dropped_and_counted_never_cut()
     {
         var files = new[] { TestData.PathOf("instruct", "dpo_en_demo.json"), TestData.PathOf("instruct", "dpo_zh_demo.json") };
-        var source = Create(Node(), new PreferenceBatchOptions { Files = files, BatchSize = 16 });
+        var source = Create(Node(), new PreferenceBatchOptions { Model = "policy", Files = files, BatchSize = 16 });
         var total = source.Metrics["data/rows"] + source.Metrics["data/held_out_rows"] + source.Metrics.Where(metric => metric.Key.StartsWith("data/dropped_", StringComparison.Ordinal)).Sum(metric => metric.Value);
         Assert.Equal(600, total);
         Assert.True(source.Metrics["data/dropped_too_long"] > 400, $"{source.Metrics["data/dropped_too_long"]}");
@@ -110,7 +110,7 @@ public sealed class BatchSourceTests : IDisposable
             {"conversations":[{"from":"human","value":"A"},{"from":"gpt","value":"B"},{"from":"human","value":"C"}],"chosen":{"from":"gpt","value":"good"},"rejected":{"from":"gpt","value":"bad"}}
             {"prompt":"Q","chosen":"same","rejected":"same"}
             """);
-        var source = Create(Node(), new PreferenceBatchOptions { Files = [file], HeldOut = 0 });
+        var source = Create(Node(), new PreferenceBatchOptions { Model = "policy", Files = [file], HeldOut = 0 });
         // The first row decides the shape; the second has another and is fine all the same.
         Assert.Equal((1, 1, 0), (source.Metrics["data/rows"], source.Metrics["data/dropped_equal"], source.Metrics["data/dropped_malformed"]));
         Assert.Equal(Targets("good", "bad"), TargetsOf(source.Take(1, 1)[0]));
@@ -118,7 +118,7 @@ public sealed class BatchSourceTests : IDisposable
             {"prompt":"Q","chosen":"same","rejected":"same"}
             {"prompt":"Q","chosen":"good","rejected":"bad"}
             """);
-        source = Create(Node(), new PreferenceBatchOptions { Files = [file], HeldOut = 0 });
+        source = Create(Node(), new PreferenceBatchOptions { Model = "policy", Files = [file], HeldOut = 0 });
         Assert.Equal(1, source.Metrics["data/dropped_equal"]);
 
         Assert.Equal(Targets("good", "bad"), TargetsOf(source.Take(1, 1)[0]));
