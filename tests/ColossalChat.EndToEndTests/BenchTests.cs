@@ -11,10 +11,10 @@ public sealed class BenchTests
     [Trait("Category", "CI")]
     public void Small_benches_print_json()
     {
-        var generate = Json("bench", "generate", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--kv-heads", "2", "--ffn", "128", "--vocabulary", "256", "--sequences", "4", "--new-tokens", "8");
+        var generate = Json("bench", "generate", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--key-value-heads", "2", "--feed-forward", "128", "--vocabulary", "256", "--sequences", "4", "--new-tokens", "8");
         Assert.True(generate.GetProperty("tokens_per_s").GetDouble() > 0);
         Assert.True(generate.GetProperty("gemm_share").GetDouble() > 0);
-        var train = Json("bench", "train", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--ffn", "128", "--vocabulary", "256", "--batch", "2", "--tokens", "32", "--steps", "3");
+        var train = Json("bench", "train", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--feed-forward", "128", "--vocabulary", "256", "--batch", "2", "--tokens", "32", "--steps", "3");
         Assert.True(train.GetProperty("tokens_per_s").GetDouble() > 0);
         Assert.True(train.GetProperty("baseline_tokens_per_s").GetDouble() > 0);
     }
