@@ -23,6 +23,14 @@ public sealed class RunFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_that_is_no_run_is_left_alone_too()
+    {
+        Directory.CreateDirectory(Path.Combine(_root, "run"));
+
+        Assert.Equal("run-2", Path.GetFileName(RunFolder.Create(_root, "run", "").Path));
+    }
+
+    [Fact]
     public void Runs_that_start_at_once_get_folders_of_their_own()
     {
         var names = new string[8];
