@@ -1,6 +1,5 @@
 using ColossalChat.PluginHost;
 using ColossalChat.Host.Config;
-using ColossalChat.PluginHost;
 using Xunit;
 
 namespace ColossalChat.UnitTests.Host;
