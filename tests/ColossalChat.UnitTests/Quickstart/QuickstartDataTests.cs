@@ -12,6 +12,7 @@ public sealed class QuickstartDataTests : IDisposable
 {
     private const ulong Key = 1;
     private static readonly QuickstartSeed Seed = QuickstartSeed.Load();
+
     // What the quickstart really trains on: all three files in full size.
     private static readonly Lazy<List<QuickstartRow>> FullTraining = new(() => TrainingRows(Key, new QuickstartSizes()));
     private static readonly QuickstartSizes Fewer = new() { Demonstrations = 6_000, Preferences = 2_000, Prompts = 2_000 };
@@ -28,6 +29,12 @@ public sealed class QuickstartDataTests : IDisposable
         .. new TaskGenerator(Seed, key).Train("prompts", sizes.Prompts),
     ];
 
+    // The whole lists: a word that no held-out row happens to use under this seed is reserved all the same.
+    private static IEnumerable<string> Reserved(IEnumerable<LanguageSeed> languages) => languages
+        .SelectMany(l => new[] { l.Names, l.Words, l.Spelled, l.Secrets, l.Harms })
+        .SelectMany(split => split.HeldOut)
+        .Concat(Seed.HeldOutNumbers.Select(n => n.ToString(CultureInfo.InvariantCulture)));
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -35,7 +42,7 @@ public sealed class QuickstartDataTests : IDisposable
     public void Held_out_operands_are_in_no_training_row(ulong key)
     {
         var heldOut = new TaskGenerator(Seed, key).HeldOut().ToList();
-        var reserved = heldOut.SelectMany(r => r.Operands).Select(o => o.ToUpperInvariant()).ToHashSet();
+        var reserved = Reserved(Seed.Languages).Concat(heldOut.SelectMany(r => r.Operands)).Select(o => o.ToUpperInvariant()).ToHashSet();
         var trained = (key == Key ? FullTraining.Value : TrainingRows(key, Fewer)).SelectMany(r => r.Operands).Select(o => o.ToUpperInvariant()).ToHashSet();
 
         Assert.Empty(reserved.Intersect(trained));
@@ -45,7 +52,8 @@ public sealed class QuickstartDataTests : IDisposable
     [Fact]
     public void Held_out_operands_are_in_no_training_prompt_When_the_text_itself_is_searched()
     {
-        // Does not trust the operand lists: looks for the reserved words and numbers, however written, in the prompts.
+        // Does not trust the training rows' operand lists: looks for what the held-out rows use, however written, in the prompts.
+        // Not for the whole lists: the trained phrase "private key" is no leak of the reserved word "key" that this seed leaves out.
         var operands = _tasks.HeldOut().SelectMany(r => r.Operands).Distinct().ToList();
         var numbers = operands.Where(o => o.All(char.IsAsciiDigit)).ToList();
         var english = operands.Where(o => o.All(char.IsAscii) && !char.IsAsciiDigit(o[0])).ToList();
@@ -67,11 +75,9 @@ public sealed class QuickstartDataTests : IDisposable
     [Fact]
     public void Held_out_operands_all_come_from_the_reserved_lists()
     {
-        var numbers = Seed.HeldOutNumbers.Select(n => n.ToString(CultureInfo.InvariantCulture)).ToList();
         foreach (var language in Seed.Languages)
         {
-            var splits = new[] { language.Names, language.Words, language.Spelled, language.Secrets, language.Harms };
-            var reserved = splits.SelectMany(s => s.HeldOut).Concat(numbers).ToHashSet();
+            var reserved = Reserved([language]).ToHashSet();
             Assert.All(_tasks.HeldOut().Where(r => r.Language == language.Language), row => Assert.Subset(reserved, row.Operands.ToHashSet()));
         }
     }
