@@ -47,8 +47,8 @@ internal static class ConfigLoader
     {
         var problems = new List<ConfigProblem>();
         HoconNode root = HoconScanner.Scan(text, source, files, problems);
-        root = HoconMerge.Over(root, FromEnvironment(environment, problems));
-        root = HoconMerge.Over(root, FromCommandLine(overrides, problems));
+        root = HoconMerge.Layer(root, FromEnvironment(environment, problems));
+        root = HoconMerge.Layer(root, FromCommandLine(overrides, problems));
         var resolved = HoconResolver.Resolve((HoconSection)root, environment, problems);
         CheckRootKeys(resolved, problems);
         return new LoadedConfig(resolved, problems);

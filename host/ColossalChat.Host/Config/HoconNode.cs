@@ -49,7 +49,10 @@ internal sealed class HoconReference(HoconPlace place, string path, bool isOptio
 }
 
 /// <summary>Parts written one after the other: texts join to a text, lists to a list, sections to a section.</summary>
-internal sealed class HoconJoin(HoconPlace place, IReadOnlyList<HoconNode> parts) : HoconNode(place)
+internal sealed class HoconJoin(HoconPlace place, IReadOnlyList<HoconNode> parts, bool isLayers = false) : HoconNode(place)
 {
+    /// <summary>True when each part is a layer over the one before it; see <see cref="HoconMerge.Layer"/>.</summary>
+    public bool IsLayers { get; } = isLayers;
+
     public IReadOnlyList<HoconNode> Parts { get; } = parts;
 }

@@ -142,16 +142,18 @@ internal sealed class HoconResolver
         if (parts.All(part => part is ConfigList))
             return new ConfigList(full, location, parts.SelectMany(part => ((ConfigList)part).Items).ToArray());
         if (parts.All(part => part is ConfigSection))
-            return parts.Cast<ConfigSection>().Aggregate(Over);
+            return parts.Cast<ConfigSection>().Aggregate((lower, upper) => Over(lower, upper, join.IsLayers));
         Report(join, path, "a text, a list and a section cannot stand side by side in one value; put quotes around texts, or separate with commas.");
         return null;
     }
 
-    private static ConfigSection Over(ConfigSection lower, ConfigSection upper)
+    private static ConfigSection Over(ConfigSection lower, ConfigSection upper, bool isLayer)
     {
+        if (isLayer && lower.Children.GetValueOrDefault(HoconMerge.Use) is ConfigValue used && upper.Children.GetValueOrDefault(HoconMerge.Use) is ConfigValue uses && used.Text != uses.Text)
+            return upper;
         var children = new OrderedDictionary<string, ConfigNode>(lower.Children);
         foreach (var (key, child) in upper.Children)
-            children[key] = child is ConfigSection above && children.TryGetValue(key, out var before) && before is ConfigSection below ? Over(below, above) : child;
+            children[key] = child is ConfigSection above && children.TryGetValue(key, out var before) && before is ConfigSection below ? Over(below, above, isLayer) : child;
         return upper with { Children = children };
     }
 
@@ -183,7 +185,7 @@ internal sealed class HoconResolver
                 HoconNode? found = null;
                 foreach (var part in join.Parts)
                     if (Child(part, key, hops + 1) is { } more)
-                        found = found is null ? more : HoconMerge.Over(found, more);
+                        found = found is null ? more : join.IsLayers ? HoconMerge.Layer(found, more) : HoconMerge.Over(found, more);
                 return found;
             default:
                 return null;

@@ -1,3 +1,5 @@
+using ColossalChat.Host.Config;
+using ColossalChat.PluginHost;
 using Xunit;
 
 namespace ColossalChat.UnitTests.Host;
@@ -75,4 +77,39 @@ public sealed class ConfigLayerTests
     [Fact]
     public void The_last_of_two_settings_of_one_key_wins() =>
         Assert.Equal("2", MemoryFiles.Load("", ["seed=1", "seed=2"]).At("colossalchat.seed"));
+
+    [Theory]
+    [InlineData("reward { use = a, x = 1, nested { y = 2 } }")]
+    [InlineData("reward { use = ${variables.used}, x = 1, nested { y = 2 } }")]
+    [InlineData("reward = ${variables.reward}")]
+    public void Another_plugin_in_a_higher_layer_drops_the_keys_beside_the_lower_use(string reward)
+    {
+        var file = "variables { used = a, reward { use = a, x = 1, nested { y = 2 } } }\ncolossalchat { roles { " + reward + " } }";
+
+        Assert.Equal(["use", "z"], Keys(file, "roles.reward.z=3", "roles.reward.use=b"));
+        Assert.Equal(["nested", "use", "x", "z"], Keys(file, "roles.reward.z=3", "roles.reward.use=a"));
+        Assert.Equal(["nested", "use", "x", "z"], Keys(file, "roles.reward.z=3"));
+    }
+
+    [Fact]
+    public void Each_layer_drops_what_the_one_below_it_set_for_another_plugin()
+    {
+        const string File = "colossalchat { roles { reward { use = a, x = 1 } } }";
+        var environment = new Dictionary<string, string> { ["COLOSSALCHAT_ROLES__REWARD__USE"] = "b", ["COLOSSALCHAT_ROLES__REWARD__Y"] = "2" };
+
+        Assert.Equal(["use", "y", "z"], KeysOf(MemoryFiles.Load(File, ["roles.reward.z=3"], environment)));
+        Assert.Equal(["use", "z"], KeysOf(MemoryFiles.Load(File, ["roles.reward.z=3", "roles.reward.use=a"], environment)));
+    }
+
+    [Fact]
+    public void Within_one_layer_a_second_use_drops_nothing() =>
+        Assert.Equal(["use", "z"], Keys("", "roles.reward.use=a", "roles.reward.z=3", "roles.reward.use=b"));
+
+    private static IEnumerable<string> Keys(string file, params string[] settings) => KeysOf(MemoryFiles.Load(file, settings));
+
+    private static IEnumerable<string> KeysOf(LoadedConfig config)
+    {
+        Assert.Equal("", config.Lines());
+        return ((ConfigSection)config.Node("colossalchat.roles.reward")!).Children.Keys.Order();
+    }
 }

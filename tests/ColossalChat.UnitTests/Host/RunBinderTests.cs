@@ -96,6 +96,17 @@ public sealed class RunBinderTests
         Assert.Equal("", string.Join(", ", missing));
     }
 
+    [Fact]
+    public void Another_plugin_on_the_command_line_drops_the_options_of_the_one_in_the_file()
+    {
+        var text = File.ReadAllText(Path.Combine(ShippedPlugins.Root, "cluster.hocon"));
+        var (bound, problems) = Bind(text, "roles.reward.use=length-reward", "roles.reward.target=12");
+
+        Assert.Equal("", string.Join('\n', problems));
+        Assert.Equal("length-reward", bound!.Settings.Roles.Reward!.Name);
+        Assert.Contains("target = 12", bound.EffectiveText(), StringComparison.Ordinal);
+    }
+
     private static IEnumerable<string> NamedBy(object options, string path, LoadedConfig written) =>
         new SettingsTree(ShippedPlugins.Catalog).Of(options, path, null).Children.Keys.Select(key => $"{path}.{key}").Where(key => written.Node($"colossalchat.{key}") is null);
 
