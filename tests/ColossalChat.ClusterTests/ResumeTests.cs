@@ -107,6 +107,20 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public async Task A_checkpoint_that_cannot_be_read_ends_the_run_with_the_reason()
+    {
+        await using var first = new RunHarness { Plan = Long, MaxIterations = 2 };
+        var end = await first.RunAsync();
+        using var locked = new FileStream(Path.Combine(end.Checkpoint!, "manifest.json"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        await using var second = new RunHarness(runFolder: first.RunFolder) { Plan = Long, ResumeFrom = end.Checkpoint };
+
+        var failed = await second.RunAsync();
+
+        Assert.Equal(ExitCode.Failed, failed.ExitCode);
+        Assert.Contains("manifest.json", failed.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Epochs_grow_over_resumes_so_that_an_old_publisher_is_known()
     {
         await using var first = new RunHarness { Plan = Long, MaxIterations = 2 };

@@ -63,6 +63,12 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         {
             Complete(Failed(error.ExitCode, error.Message));
         }
+        catch (Exception error)
+        {
+            // An actor that fails here is stopped without PostStop, and nobody would give the run its end.
+            _log.Error(error, "The run could not be started.");
+            Complete(Failed(ExitCode.Failed, $"The run could not be started: {error.Message}"));
+        }
     }
 
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
