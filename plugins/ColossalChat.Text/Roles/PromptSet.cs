@@ -27,7 +27,11 @@ internal sealed class PromptSet
     public required Tally Dropped { get; init; }
 
     /// <summary>Renders the rows of a dataset.</summary>
-    public static PromptSet Of(IDataset dataset, TextModel text, PromptSourceOptions options)
+    /// <param name="dataset">Rows to render.</param>
+    /// <param name="text">Tokenizer and template of the model that answers.</param>
+    /// <param name="options">Limits and split.</param>
+    /// <param name="context">Tokens that the model takes, answer included; null where its folder does not say.</param>
+    public static PromptSet Of(IDataset dataset, TextModel text, PromptSourceOptions options, int? context)
     {
         var dropped = new Tally();
         dropped.Add(dataset.Problems);
@@ -45,6 +49,12 @@ internal sealed class PromptSet
             if (ids.Length > options.MaxPromptTokens)
             {
                 dropped.Add("too_long", $"longer than {options.MaxPromptTokens} tokens", row);
+                continue;
+            }
+
+            if (ids.Length >= context)
+            {
+                dropped.Add("no_room", $"too long to leave room for an answer in the model's {context} tokens", row);
                 continue;
             }
 

@@ -26,8 +26,9 @@ internal sealed class PromptSource : IPromptSource
     public static PromptSource Create(PromptSourceOptions options, INodeContext context)
     {
         var dataset = FileDataset.Load(options.Files, options.Format, options.OnBadRow);
-        var text = context.Resolve<IModelCatalog>("models").TextOf(options.Model);
-        var set = PromptSet.Of(dataset, text, options);
+        var catalog = context.Resolve<IModelCatalog>("models");
+        var text = catalog.TextOf(options.Model);
+        var set = PromptSet.Of(dataset, text, options, ModelContext.OfFolder(catalog.FolderOf(options.Model)));
         context.Log.Info($"Prompts: {set.Train.Count} to train on, {set.HeldOut.Count} held out, from {string.Join(", ", options.Files)}.");
         foreach (var sentence in set.Dropped.Sentences())
             context.Log.Warning(sentence);

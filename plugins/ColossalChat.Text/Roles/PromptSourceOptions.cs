@@ -3,7 +3,7 @@ namespace ColossalChat.Text;
 /// <summary>Settings of <c>prompt-source</c>.</summary>
 public sealed record PromptSourceOptions : SplitDataOptions
 {
-    /// <summary>Longest prompt in tokens, template included; longer ones are left out and counted. 1 or more; default 256.</summary>
+    /// <summary>Longest prompt in tokens, template included; longer ones are left out and counted, as are those that leave the model no token for an answer. 1 or more; default 256.</summary>
     public int MaxPromptTokens { get; init; } = 256;
 
     /// <summary>

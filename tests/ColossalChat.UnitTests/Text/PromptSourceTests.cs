@@ -109,6 +109,17 @@ public sealed class PromptSourceTests
     }
 
     [DataFact]
+    public void Prompts_that_leave_the_model_no_token_for_an_answer_are_left_out_and_counted()
+    {
+        using var folder = new TempFolder();
+        var file = folder.Write("prompts.jsonl", "{\"prompt\":\"short\"}\n{\"prompt\":\"" + new string('q', 600) + "\"}");
+        var node = Node();
+        var source = Source(node, new PromptSourceOptions { Files = [file], HeldOut = 0, MaxPromptTokens = 4096 });
+        Assert.Equal([0L, 0], source.Take(new BatchId(1, 0), 0, 2, 1).PromptIds);
+        Assert.Contains(node.Lines, line => line.Contains("Left out 1 row, too long to leave room for an answer in the model's 512 tokens", StringComparison.Ordinal) && line.Contains("row 2", StringComparison.Ordinal));
+    }
+
+    [DataFact]
     public void Resuming_on_other_data_is_refused()
     {
         var state = new SavedState();
