@@ -29,6 +29,10 @@ public static class Checkpoints
         return new CheckpointChoice(null, skipped);
     }
 
+    /// <summary>True when a run has a checkpoint that was written to its end; reads none, so it may still be corrupted.</summary>
+    public static bool Any(string runFolder) =>
+        FoldersOf(runFolder).Any(folder => File.Exists(Path.Combine(folder, CheckpointManifest.FileName)));
+
     /// <summary>Opens one checkpoint and checks all of it.</summary>
     /// <exception cref="UserErrorException">It is missing, torn or corrupted; the message says which file and why.</exception>
     public static Checkpoint Open(string folder)

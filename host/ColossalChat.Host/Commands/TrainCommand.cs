@@ -1,3 +1,4 @@
+using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
@@ -56,10 +57,16 @@ internal sealed class TrainCommand(HostServices host) : CliCommand<TrainOptions>
         foreach (var (model, folder) in outcome.ModelFolders.OrderBy(entry => entry.Key, StringComparer.Ordinal))
             await context.Out.WriteLineAsync($"model {model}: {folder}").ConfigureAwait(false);
         await context.Out.WriteLineAsync($"run folder: {outcome.RunFolder}").ConfigureAwait(false);
-        if (outcome.ExitCode == ExitCode.Interrupted)
-            await context.Out.WriteLineAsync($"resume with: colossalchat {Quoted([.. verb.Split(' '), .. settings, "--resume", outcome.RunFolder])}").ConfigureAwait(false);
+        if (ResumeHint(outcome, verb, settings) is { } hint)
+            await context.Out.WriteLineAsync(hint).ConfigureAwait(false);
         return outcome.ExitCode;
     }
+
+    /// <summary>How an interrupted run goes on; null when there is nothing to go on from.</summary>
+    internal static string? ResumeHint(StageOutcome outcome, string verb, IReadOnlyList<string> settings) =>
+        outcome.ExitCode == ExitCode.Interrupted && Checkpoints.Any(outcome.RunFolder)
+            ? $"resume with: colossalchat {Quoted([.. verb.Split(' '), .. settings, "--resume", outcome.RunFolder])}"
+            : null;
 
     private static string Quoted(IEnumerable<string> words) =>
         string.Join(' ', words.Select(word => word.Any(letter => !char.IsAsciiLetterOrDigit(letter) && !"-_./=:,".Contains(letter, StringComparison.Ordinal)) ? $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'" : word));

@@ -1,5 +1,6 @@
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
+using ColossalChat.Host.Commands;
 using ColossalChat.Host.Node;
 using ColossalChat.Host.Runs;
 using Xunit;
@@ -89,6 +90,20 @@ public sealed class RunFolderTests : IDisposable
         Record(folder, isResumed: false, 1, [1, 2, 3, 4], samplesEvery: 2);
 
         Assert.Equal([2, 4], JsonLines.Read(folder.Samples).Select(line => line.GetProperty("iteration").GetInt64()));
+    }
+
+    [Theory]
+    [InlineData(ExitCode.Interrupted, true, true)]
+    [InlineData(ExitCode.Interrupted, false, false)]
+    [InlineData(ExitCode.Ok, true, false)]
+    public void How_to_resume_is_said_only_when_there_is_a_checkpoint(ExitCode exitCode, bool hasCheckpoint, bool isSaid)
+    {
+        var step = Directory.CreateDirectory(Path.Combine(_root, "checkpoints", "step-00000003")).FullName;
+        if (hasCheckpoint)
+            File.WriteAllText(Path.Combine(step, "manifest.json"), "{}");
+        var outcome = new StageOutcome(exitCode, _root, new Dictionary<string, string>(), new Dictionary<string, double>());
+
+        Assert.Equal(isSaid ? $"resume with: colossalchat train ppo a.hocon seed=2 --resume {_root}" : null, TrainCommand.ResumeHint(outcome, "train ppo a.hocon", ["seed=2"]));
     }
 
     private static void Record(RunFolder folder, bool isResumed, long first, long[] iterations, long samplesEvery = 1)
