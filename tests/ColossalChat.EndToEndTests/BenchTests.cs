@@ -23,8 +23,9 @@ public sealed class BenchTests
     [Trait("Category", "Full")]
     public void Generation_of_a_1b_shape_runs_near_its_gemm_rate()
     {
+        using var figures = new Figures();
         var share = Json("bench", "generate", "--json").GetProperty("gemm_share").GetDouble();
-        Figures.Check("bench generate, 1.1 B, 32 sequences, bf16", ">= 60 % of GEMM at 32 rows", $"{share:P0}", share >= 0.6);
+        figures.Check("bench generate, 1.1 B, 32 sequences, bf16", ">= 60 % of GEMM at 32 rows", $"{share:P0}", share >= 0.6);
     }
 
     private static JsonElement Json(params string[] arguments) => JsonDocument.Parse(HostProcess.Succeed(Limit, arguments)).RootElement;

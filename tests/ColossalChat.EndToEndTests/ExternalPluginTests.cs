@@ -42,13 +42,14 @@ public sealed class ExternalPluginTests
     [DataFact]
     public void Reward_built_outside_the_solution_drives_ppo()
     {
+        using var figures = new Figures();
         var root = Repository.NewFolder("external-plugin");
         var plugins = Build(root);
         var run = TrainingRun.Run(root, "run", "ppo", "story-ppo.hocon", TimeSpan.FromMinutes(5), StoryPpo.Settings(root, 
             "roles.reward.use=comma-reward", "roles.reward.weight=0.5", $"plugins.folder={plugins}",
             "stage.iterations=2", "stage.prompts-per-iteration=8", "stage.rows-per-batch=8", "stage.evaluation-prompts=8"));
         var rewards = run.Curve("reward/score");
-        Figures.Check("Reward plugin from outside", "the unchanged host uses it", $"mean rewards {rewards[0].Value:F3}, {rewards[1].Value:F3}",
+        figures.Check("Reward plugin from outside", "the unchanged host uses it", $"mean rewards {rewards[0].Value:F3}, {rewards[1].Value:F3}",
             rewards.Count == 2 && rewards.All(point => point.Value >= 0) && rewards.Any(point => point.Value > 0));
     }
 

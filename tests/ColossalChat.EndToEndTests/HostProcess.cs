@@ -26,8 +26,8 @@ public sealed class HostProcess : IDisposable
         }
     }
 
-    /// <summary>Process id.</summary>
-    public int Id => _process.Id;
+    /// <summary>True once it has ended.</summary>
+    public bool HasEnded => _process.HasExited;
 
     /// <summary>Runs to the end.</summary>
     public static HostResult Run(TimeSpan limit, params string[] arguments)

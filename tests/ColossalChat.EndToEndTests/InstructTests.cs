@@ -18,24 +18,28 @@ public sealed class InstructTests
     [DataFact]
     public void Losses_fall_and_long_pairs_are_dropped_and_counted()
     {
+        using var figures = new Figures();
         var root = Repository.NewFolder("instruct");
         var sft = TrainingRun.Run(root, "sft", "sft", "sft-instruct.hocon", Limit, SftSettings);
         var losses = sft.Curve("eval/loss", "evaluate");
         var fall = 1 - losses[^1].Value / losses[0].Value;
-        Figures.Check("SFT loss on instructions (en + zh)", "falls by >= 20 %", $"{losses[0].Value:F3} to {losses[^1].Value:F3} ({fall:P0})", fall >= 0.2);
+        figures.Check("SFT loss on instructions (en + zh)", "falls by >= 20 %", $"{losses[0].Value:F3} to {losses[^1].Value:F3} ({fall:P0})", fall >= 0.2);
 
         var reward = TrainingRun.Run(root, "reward", "reward-model", "reward-instruct.hocon", Limit, RewardSettings(sft.Model("policy")));
         var rewardLoss = reward.Curve("train/loss");
         var first = rewardLoss.Take(3).Average(point => point.Value);
         var last = rewardLoss.TakeLast(5).Average(point => point.Value);
-        Figures.Check("Reward model loss on pairs (en + zh)", "falls by >= 20 %", $"{first:F3} to {last:F3} ({1 - last / first:P0})", last <= 0.8 * first);
+        figures.Check("Reward model loss on pairs (en + zh)", "falls by >= 20 %", $"{first:F3} to {last:F3} ({1 - last / first:P0})", last <= 0.8 * first);
         var dropped = LastMetric(reward, "data/dropped_too_long");
-        Figures.Check("Pairs longer than the context", "dropped, counted, reported", $"{dropped:F0} of 600", dropped > 0);
+        var counted = new[] { "rows", "held_out_rows", "dropped_too_long", "dropped_malformed", "dropped_no_answer", "dropped_equal" }
+            .Sum(name => LastMetric(reward, $"data/{name}"));
+        figures.Check("Pairs longer than the context", "dropped, counted, reported", $"{dropped:F0} dropped, {counted:F0} of 600 accounted for", dropped > 0 && counted == 600);
     }
 
     [DataFact]
     public void Thirty_two_short_pairs_are_learned()
     {
+        using var figures = new Figures();
         var root = Repository.NewFolder("pairs");
         var pairs = Path.Combine(root, "short.jsonl");
         File.WriteAllLines(pairs, ShortPairs(32));
@@ -43,12 +47,13 @@ public sealed class InstructTests
             $"models.reward.path={Repository.DataPath("stories260K")}", $"roles.batches.files=[\"{pairs}\"]",
             "roles.batches.held-out=0", "roles.batches.epochs=40", "roles.batches.batch-size=8", "roles.trainers.reward.learning-rate=1e-3", "run.checkpoint-every=0");
         var accuracy = run.Curve("train/acc").TakeLast(8).Average(point => point.Value);
-        Figures.Check("32 short pairs", "accuracy 1.0", $"{accuracy:F3}", accuracy == 1.0);
+        figures.Check("32 short pairs", "accuracy 1.0", $"{accuracy:F3}", accuracy == 1.0);
     }
 
     [DataFact]
     public void Killed_run_resumes_to_the_same_bits()
     {
+        using var figures = new Figures();
         var root = Repository.NewFolder("resume");
         var settings = SftSettings.Concat(["roles.batches.epochs=0.25", "roles.batches.max-tokens=160"]).ToArray();
         var whole = TrainingRun.Run(root, "whole", "sft", "sft-instruct.hocon", Limit, settings);
@@ -61,9 +66,11 @@ public sealed class InstructTests
             host.Kill();
         }
 
+        Assert.False(Directory.Exists(killed.Model("policy")), "The run had ended before it was killed.");
+
         HostProcess.Succeed(Limit, [.. arguments, "--resume", killed.Folder]);
         var equal = Hash(Path.Combine(whole.Model("policy"), "model.safetensors")) == Hash(Path.Combine(killed.Model("policy"), "model.safetensors"));
-        Figures.Check("SIGKILL and resume", "same weights bit for bit", $"{(equal ? "equal" : "different")} hashes", equal);
+        figures.Check("SIGKILL and resume", "same weights bit for bit", $"{(equal ? "equal" : "different")} hashes", equal);
     }
 
     private static string[] RewardSettings(string model) =>
@@ -90,7 +97,7 @@ public sealed class InstructTests
         var checkpoints = Path.Combine(run.Folder, "checkpoints");
         while (!Directory.Exists(Path.Combine(checkpoints, "step-00000010")))
         {
-            Assert.True(DateTime.UtcNow < deadline, $"No checkpoint appeared.\n{host.Error}");
+            Assert.True(DateTime.UtcNow < deadline && !host.HasEnded, $"No checkpoint appeared.\n{host.Error}");
             using var wait = new ManualResetEventSlim();
             wait.Wait(TimeSpan.FromMilliseconds(20));
         }

@@ -11,6 +11,7 @@ public sealed class PtxAndLoraTests
     [DataFact]
     public void Ptx_keeps_the_language_and_most_of_the_reward()
     {
+        using var figures = new Figures();
         var root = Repository.NewFolder("ptx");
         var text = Repository.DataPath("text", "tinystories.txt");
         var without = TrainingRun.Run(root, "without-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(root));
@@ -18,10 +19,10 @@ public sealed class PtxAndLoraTests
             "roles.trainers.policy.extra-losses=[{ use = ptx, coefficient = 1.0, files = [\"" + text + "\"], rows-per-step = 16, max-tokens = 128 }]"));
 
         var (start, kept, lost) = (Perplexity(Repository.DataPath("stories260K")), Perplexity(with.Model("policy")), Perplexity(without.Model("policy")));
-        Figures.Check("Perplexity with PTX", "within 5 % of the start", $"{start:F3} to {kept:F3} ({kept / start - 1:P1})", Math.Abs(kept / start - 1) <= 0.05);
-        Figures.Check("Perplexity without PTX", "a larger loss than with it", $"{start:F3} to {lost:F3} ({lost / start - 1:P1})", lost > kept);
+        figures.Check("Perplexity with PTX", "within 5 % of the start", $"{start:F3} to {kept:F3} ({kept / start - 1:P1})", Math.Abs(kept / start - 1) <= 0.05);
+        figures.Check("Perplexity without PTX", "a larger loss than with it", $"{start:F3} to {lost:F3} ({lost / start - 1:P1})", lost > kept);
         var (riseWith, riseWithout) = (Rise(with), Rise(without));
-        Figures.Check("Reward rise with PTX", ">= 80 % of the rise without", $"{riseWith:F3} of {riseWithout:F3} ({riseWith / riseWithout:P0})", riseWith >= 0.8 * riseWithout);
+        figures.Check("Reward rise with PTX", ">= 80 % of the rise without", $"{riseWith:F3} of {riseWithout:F3} ({riseWith / riseWithout:P0})", riseWith >= 0.8 * riseWithout);
 
         var png = Path.Combine(root, "compare.png");
         HostProcess.Succeed(Limit, "run", "compare", without.Folder, with.Folder, "--png", png);
@@ -31,12 +32,13 @@ public sealed class PtxAndLoraTests
     [DataFact]
     public void Lora_reaches_the_reward_and_merges_back()
     {
+        using var figures = new Figures();
         var root = Repository.NewFolder("lora");
         var run = TrainingRun.Run(root, "lora", "ppo", "story-ppo.hocon", Limit, [.. StoryPpo.Settings(root)
             .Where(setting => !setting.StartsWith("models.reference", StringComparison.Ordinal)),
             "models.reference.same-as=policy", "models.policy.adapter={ use = lora, rank = 8, alpha = 16 }", "roles.trainers.policy.learning-rate=3e-3"]);
         var reward = run.Curve("eval/reward/score", "evaluate")[^1].Value;
-        Figures.Check("LoRA rank 8, held-out reward", ">= 0.70", $"{reward:F3}", reward >= 0.70);
+        figures.Check("LoRA rank 8, held-out reward", ">= 0.70", $"{reward:F3}", reward >= 0.70);
     }
 
     private static double Rise(TrainingRun run)

@@ -18,7 +18,7 @@ public static class Repository
     /// <summary>A file or folder of the shared data.</summary>
     public static string DataPath(params string[] parts) => Path.Combine([Data!, .. parts]);
 
-    /// <summary>A fresh folder that the test deletes.</summary>
+    /// <summary>A fresh folder below the system's temporary folder; kept, so that a failed run can be looked at.</summary>
     public static string NewFolder(string name) =>
         Directory.CreateTempSubdirectory($"colossalchat-{name}-").FullName;
 
@@ -32,7 +32,7 @@ public static class Repository
 
     private static string? FindData()
     {
-        var folder = Environment.GetEnvironmentVariable("COLOSSALCHAT_TESTDATA") ?? Path.Combine(Root, "..", "shared", "data");
+        var folder = Environment.GetEnvironmentVariable("COLOSSALCHAT_TESTDATA") is { Length: > 0 } named ? named : Path.Combine(Root, "..", "shared", "data");
         return Directory.Exists(Path.Combine(folder, "stories260K")) ? Path.GetFullPath(folder) : null;
     }
 }

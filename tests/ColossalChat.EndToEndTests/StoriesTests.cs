@@ -12,6 +12,7 @@ public sealed class StoriesTests
     [DataFact]
     public void Greedy_text_is_the_golden_one()
     {
+        using var figures = new Figures();
         using var golden = Golden();
         var cases = golden.RootElement.GetProperty("cases").EnumerateArray().ToArray();
         var equal = cases.Count(one =>
@@ -22,12 +23,13 @@ public sealed class StoriesTests
                 "--max-tokens", $"{tokens}", "--temperature", "0", "--json");
             return JsonDocument.Parse(json).RootElement.GetProperty("text").GetString() == expected;
         });
-        Figures.Check("stories260K greedy text", $"all {cases.Length} cases", $"{equal} of {cases.Length}", equal == cases.Length);
+        figures.Check("stories260K greedy text", $"all {cases.Length} cases", $"{equal} of {cases.Length}", equal == cases.Length);
     }
 
     [DataFact]
     public void Log_probabilities_are_the_golden_ones()
     {
+        using var figures = new Figures();
         using var golden = Golden();
         var worst = 0.0;
         foreach (var one in golden.RootElement.GetProperty("cases").EnumerateArray())
@@ -38,17 +40,18 @@ public sealed class StoriesTests
             worst = Math.Max(worst, Distance(logits.GetProperty("last"), one.GetProperty("last_logprobs_first8")));
         }
 
-        Figures.Check("stories260K log-probabilities", "within 1e-4", $"{worst:E1}", worst < 1e-4);
+        figures.Check("stories260K log-probabilities", "within 1e-4", $"{worst:E1}", worst < 1e-4);
     }
 
     [DataFact]
     public void Perplexity_is_the_golden_one()
     {
+        using var figures = new Figures();
         using var golden = Golden();
         var expected = golden.RootElement.GetProperty("perplexity").GetProperty("perplexity").GetDouble();
         var json = HostProcess.Succeed(Limit, "eval", "perplexity", "--model", Model, "--text", Repository.DataPath("text", "tinystories.txt"), "--json");
         var seen = JsonDocument.Parse(json).RootElement.GetProperty("perplexity").GetDouble();
-        Figures.Check("stories260K perplexity", $"{expected:F3} within 0.1 %", $"{seen:F4}", Math.Abs(seen / expected - 1) < 0.001);
+        figures.Check("stories260K perplexity", $"{expected:F3} within 0.1 %", $"{seen:F4}", Math.Abs(seen / expected - 1) < 0.001);
     }
 
     private static JsonDocument Golden() => JsonDocument.Parse(File.ReadAllText(Path.Combine(Model, "golden.json")));

@@ -32,12 +32,17 @@ public sealed class QuickstartTokenizer
     /// <summary>The id of <see cref="TurnEnd"/>.</summary>
     public const int TurnEndId = 2;
 
+    // Matrix products with an odd vocabulary size are several times slower: unused entries round it up.
+    private const int SizeMultiple = 64;
+
     private static readonly JsonWriterOptions Readable = new() { Indented = false, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private QuickstartTokenizer(IReadOnlyList<(string Left, string Right)> merges)
     {
         Merges = merges;
-        Vocabulary = [EndOfText, TurnStart, TurnEnd, .. BytePairs.Alphabet.Select(c => c.ToString()), .. merges.Select(m => m.Left + m.Right).Distinct()];
+        string[] used = [EndOfText, TurnStart, TurnEnd, .. BytePairs.Alphabet.Select(c => c.ToString()), .. merges.Select(m => m.Left + m.Right).Distinct()];
+        var padding = (SizeMultiple - (used.Length % SizeMultiple)) % SizeMultiple;
+        Vocabulary = [.. used, .. Enumerable.Range(0, padding).Select(i => $"<|unused_{i}|>")];
     }
 
     /// <summary>Pairs of symbols in the order in which they are applied.</summary>
