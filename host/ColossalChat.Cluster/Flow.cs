@@ -46,25 +46,31 @@ public sealed record RolloutScored(BatchId Batch, Window Window, Scores Scores, 
 /// <summary>ExperienceActor -> PromptActor: all parts of a batch have come; its credit is free.</summary>
 public sealed record BatchJoined(BatchId Batch);
 
+/// <summary>What a window or batch holds, over all ranks.</summary>
+/// <param name="Rows">Sequences.</param>
+/// <param name="Tokens">Tokens of whole sequences.</param>
+/// <param name="Written">Tokens that the policy wrote; 0 offline.</param>
+public readonly record struct WindowSize(int Rows, long Tokens, long Written);
+
 /// <summary>ExperienceActor -> IterationActor: a training window went on to the trainers.</summary>
 /// <param name="Iteration">Which.</param>
-/// <param name="Rows">Rollout rows of the window.</param>
+/// <param name="Size">What the window holds.</param>
 /// <param name="Metrics">The role's numbers and the window's timings in seconds.</param>
 /// <param name="Samples">Rows to read.</param>
 public sealed record ExperienceBuilt(
-    long Iteration, int Rows, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
+    long Iteration, WindowSize Size, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
 
 /// <summary>ExperienceActor -> IterationActor: a measuring window is done.</summary>
 public sealed record WindowMeasured(
-    long Iteration, int Rows, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
+    long Iteration, WindowSize Size, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
 
 // ---- Offline: dataset -> training ----
 
 /// <summary>IterationActor -> BatchActor: send this iteration's batch to the trainers.</summary>
 public sealed record StartBatch(long Iteration, TrainingRoute Route);
 
-/// <summary>BatchActor -> IterationActor: the batch went on to the trainers, with so many sequences of all ranks.</summary>
-public sealed record BatchTaken(long Iteration, int Rows);
+/// <summary>BatchActor -> IterationActor: the batch went on to the trainers.</summary>
+public sealed record BatchTaken(long Iteration, WindowSize Size);
 
 /// <summary>IterationActor -> TrainerActor[model, 0]: measure held-out sequences.</summary>
 public sealed record EvaluateHeldOut(long Iteration, IReadOnlyList<Experience> HeldOut);

@@ -17,8 +17,10 @@ public sealed record PtxOptions : ICheckedOptions
     /// </summary>
     public IReadOnlyList<string> Files { get; init; } = [];
 
-    /// <summary>Instruction data instead of plain text: a batch source, whose iterations are walked through again and again.</summary>
-    [DefaultPlugin("sft-batches")]
+    /// <summary>
+    /// Instruction data instead of plain text: a batch source such as <c>{ use = sft-batches, files = [...] }</c>, whose
+    /// iterations are walked through again and again.
+    /// </summary>
     public PluginChoice<IBatchSource>? Data { get; init; }
 
     /// <summary>Model whose tokenizer cuts the text, as in the <c>models</c> section. Default <c>policy</c>.</summary>
@@ -39,7 +41,7 @@ public sealed record PtxOptions : ICheckedOptions
         if (Coefficient is not (>= 0 and < double.PositiveInfinity))
             yield return $"coefficient is {Coefficient}; it must be 0 (off) or more.";
         if (Coefficient > 0 && Files.Count > 0 == Data is not null)
-            yield return $"files and data are both {(Data is null ? "absent" : "given")}; give one of them: files = [text.txt], or data {{ ... }} with instruction data.";
+            yield return $"files and data are both {(Data is null ? "absent" : "given")}; give one of them: files = [text.txt], or data {{ use = sft-batches, ... }} with instruction data.";
         if (RowsPerStep < 1)
             yield return $"rows-per-step is {RowsPerStep}; it must be 1 or more.";
         if (MaxTokens < 2)

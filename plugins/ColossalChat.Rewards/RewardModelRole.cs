@@ -98,17 +98,17 @@ public sealed class RewardModelRole : IScoringRole
         if (own.Hash == hash)
             return rollout.Sequences();
 
-        // Ids of another tokenizer mean other texts here: go through the text, and end it as training data ends.
+        // Ids of another tokenizer mean other texts here: go through the text, rendered as this model's training data was.
         var theirs = _context.Tokenizer(hash);
         return Ragged.FromRows(Enumerable.Range(0, rollout.Rows).Select(row =>
         {
-            var chat = _model.Text.Template.Encode(
-                [
-                    new ChatMessage(ChatRole.User, theirs.Decode(rollout.Prompts.Tokens[row].ToArray())),
-                    new ChatMessage(ChatRole.Assistant, theirs.Decode(rollout.Tokens[row].ToArray())),
-                ],
-                forAnswer: false);
-            return chat.Ids;
+            IReadOnlyList<ChatMessage> turns = rollout.Prompts.Conversations?[row]
+                ?? [new ChatMessage(ChatRole.User, theirs.Decode(rollout.Prompts.Tokens[row].ToArray()))];
+            var answer = new ChatMessage(ChatRole.Assistant, theirs.Decode(rollout.Tokens[row].ToArray()));
+            var chat = _model.Text.Template.Encode([.. turns, answer], forAnswer: false);
+
+            // The last target is the stop token; an answer that was cut off has none.
+            return rollout.FinishReasons[row] == FinishReason.Stop ? chat.Ids : chat.Ids[..Array.LastIndexOf(chat.IsTarget, true)];
         }));
     }
 }

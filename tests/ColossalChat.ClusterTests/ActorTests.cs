@@ -50,7 +50,7 @@ public sealed class ActorTests : TestKit
         Assert.Equal(1, ExpectMsg<BatchJoined>().Batch.Shard);
         Assert.Equal(0, ExpectMsg<BatchJoined>().Batch.Shard);
         var outcomes = ReceiveN(2);
-        Assert.Equal(2, Assert.Single(outcomes.OfType<ExperienceBuilt>()).Rows);
+        Assert.Equal(2, Assert.Single(outcomes.OfType<ExperienceBuilt>()).Size.Rows);
         Assert.Equal(new BatchId(1, 0), Assert.Single(outcomes.OfType<TrainShard>()).Batch);
         ExpectNoMsg(TimeSpan.FromMilliseconds(100));
         Assert.Equal([0, 1], Assert.Single(_world.Windows).Select(part => part.Rollout.Batch.Shard));

@@ -32,6 +32,24 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void A_run_resumed_from_an_older_place_is_the_newest_branch()
+    {
+        CheckpointWriter.Write(_runFolder, StateOf(100, epoch: 1), keep: 5);
+        CheckpointWriter.Write(_runFolder, StateOf(60, epoch: 2), keep: 5);
+
+        Assert.Equal(60, Checkpoints.Latest(_runFolder).Checkpoint!.Iteration);
+    }
+
+    [Fact]
+    public void A_checkpoint_moved_aside_by_a_killed_writer_comes_back()
+    {
+        var folder = CheckpointWriter.Write(_runFolder, StateOf(20, epoch: 1), keep: 1);
+        Directory.Move(folder, Path.Combine(_runFolder, "checkpoints", ".step-00000020.replaced.unfinished"));
+
+        Assert.Equal(folder, Checkpoints.Latest(_runFolder).Checkpoint!.Folder);
+    }
+
+    [Fact]
     public void Only_the_newest_are_kept_and_nothing_unfinished_stays()
     {
         Directory.CreateDirectory(Path.Combine(_runFolder, "checkpoints", ".step-00000009.unfinished"));

@@ -13,7 +13,14 @@ public sealed record PromptBatch(
     IReadOnlyList<long> PromptIds,
     IReadOnlyList<int> SampleIndexes,
     IReadOnlyList<string> DataJson,
-    string TokenizerHash);
+    string TokenizerHash)
+{
+    /// <summary>
+    /// The conversations behind the ids, one a row: a scorer with another tokenizer or template renders them anew. Null
+    /// when the source has none.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<ChatMessage>>? Conversations { get; init; }
+}
 
 /// <summary>Why an answer ended.</summary>
 public enum FinishReason

@@ -43,25 +43,32 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
     {
         var timings = _timings;
         _timings = new WindowTimings();
-        var rows = parts.Sum(part => part.Rollout.Rows);
+        var size = SizeOf(parts);
         var batch = new BatchId(window.Iteration, 0, window.Purpose);
         if (window.Purpose == BatchPurpose.Train)
             Call(batch, "build experience", (role, _) => Checked(role.Build(parts, window.Route.Training.Ranks), window.Route.Training.Ranks),
-                (built, took) => Train(window, rows, built, timings.With("experience", took)));
+                (built, took) => Train(window, size, built, timings.With("experience", took)));
         else
             Call(batch, "measure", (role, _) => role.Measure(parts),
                 (built, took) => Iteration.Tell(new WindowMeasured(
-                    window.Iteration, rows, timings.With("experience", took).MergedInto(built.Metrics), built.Samples)));
+                    window.Iteration, size, timings.With("experience", took).MergedInto(built.Metrics), built.Samples)));
+    }
+
+    private static WindowSize SizeOf(ImmutableArray<ScoredRollout> parts)
+    {
+        var written = parts.Sum(part => (long)part.Rollout.Tokens.Values.Length);
+        return new WindowSize(
+            parts.Sum(part => part.Rollout.Rows), written + parts.Sum(part => (long)part.Rollout.Prompts.Tokens.Values.Length), written);
     }
 
     private static ExperienceWindow Checked(ExperienceWindow built, int ranks) => built.PerRank.Count == ranks
         ? built
         : throw new InvalidOperationException($"It gave experience for {built.PerRank.Count} ranks; {ranks} were asked for.");
 
-    private void Train(Window window, int rows, ExperienceWindow built, WindowTimings timings)
+    private void Train(Window window, WindowSize size, ExperienceWindow built, WindowTimings timings)
     {
         var training = window.Route.Training;
-        Iteration.Tell(new ExperienceBuilt(window.Iteration, rows, timings.MergedInto(built.Metrics), built.Samples));
+        Iteration.Tell(new ExperienceBuilt(window.Iteration, size, timings.MergedInto(built.Metrics), built.Samples));
         foreach (var (trainer, actor) in training.Trainers)
             actor.Tell(new TrainShard(
                 new BatchId(window.Iteration, trainer.Rank), training.Iterations, built.PerRank[trainer.Rank]));

@@ -58,12 +58,12 @@ internal sealed class IterationActor : ReceiveActor
         Receive<ExperienceBuilt>(built =>
         {
             _numbers.Set(built.Metrics);
-            _numbers.SetRows(built.Rows, built.Samples);
+            _numbers.SetSize(built.Size, built.Samples);
             Arrive($"built {built.Iteration}");
         });
         Receive<BatchTaken>(taken =>
         {
-            _numbers.SetRows(taken.Rows, []);
+            _numbers.SetSize(taken.Size, []);
             Arrive($"built {taken.Iteration}");
         });
         Receive<ShardBegun>(begun => Step(begun.Batch, _gate.Begun(begun.Trainer, begun.Steps)));
@@ -73,7 +73,7 @@ internal sealed class IterationActor : ReceiveActor
         Receive<WindowMeasured>(measured =>
         {
             _numbers.Set(measured.Metrics);
-            _numbers.SetRows(measured.Rows, measured.Samples);
+            _numbers.SetSize(measured.Size, measured.Samples);
             Arrive($"measured {measured.Iteration}");
         });
         Receive<HeldOutEvaluated>(evaluated =>

@@ -9,7 +9,7 @@ internal sealed class IterationNumbers(long iteration, BatchPurpose purpose)
     private readonly long _started = Stopwatch.GetTimestamp();
     private readonly SortedDictionary<string, double> _metrics = new(StringComparer.Ordinal);
     private IReadOnlyList<SampleRow> _samples = [];
-    private int _rows;
+    private WindowSize _size;
 
     public void Set(IReadOnlyDictionary<string, double> metrics)
     {
@@ -19,14 +19,20 @@ internal sealed class IterationNumbers(long iteration, BatchPurpose purpose)
 
     public void Add(string name, double value) => _metrics[name] = _metrics.GetValueOrDefault(name) + value;
 
-    public void SetRows(int rows, IReadOnlyList<SampleRow> samples) => (_rows, _samples) = (rows, samples);
+    public void SetSize(WindowSize size, IReadOnlyList<SampleRow> samples) => (_size, _samples) = (size, samples);
 
     public IterationReport Report()
     {
         var seconds = Stopwatch.GetElapsedTime(_started).TotalSeconds;
         _metrics["perf/step_s"] = seconds;
-        if (_rows > 0)
-            _metrics["perf/samples_per_s"] = _rows / Math.Max(seconds, 1e-9);
+        if (_size.Rows > 0)
+        {
+            _metrics["perf/samples_per_s"] = _size.Rows / Math.Max(seconds, 1e-9);
+            _metrics["perf/tokens_per_s"] = _size.Tokens / Math.Max(seconds, 1e-9);
+        }
+
+        if (_size.Written > 0 && _metrics.TryGetValue("timing/generate_s", out var generating))
+            _metrics["gen/tokens_per_s"] = _size.Written / Math.Max(generating, 1e-9);
         return new IterationReport(iteration, purpose, _metrics, _samples);
     }
 }

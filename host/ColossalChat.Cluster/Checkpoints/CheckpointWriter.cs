@@ -9,13 +9,15 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal static class CheckpointWriter
 {
+    private const string Replaced = ".replaced.unfinished";
+
     /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>.</summary>
     /// <returns>Its folder.</returns>
     public static string Write(string runFolder, RunState state, int keep)
     {
         var parent = Checkpoints.FolderOf(runFolder);
         Directory.CreateDirectory(parent);
-        RemoveUnfinished(parent);
+        Recover(parent);
         var name = Checkpoints.NameOf(state.Iteration);
         var unfinished = Path.Combine(parent, $".{name}.unfinished");
         Directory.CreateDirectory(unfinished);
@@ -24,9 +26,9 @@ internal static class CheckpointWriter
         var folder = Path.Combine(parent, name);
         if (Directory.Exists(folder))
             // The same iteration again, after a rewind or a resume: a rename cannot replace a folder that has content.
-            Directory.Move(folder, Path.Combine(parent, $".{name}.replaced.unfinished"));
+            Directory.Move(folder, Path.Combine(parent, $".{name}{Replaced}"));
         Directory.Move(unfinished, folder);
-        RemoveUnfinished(parent);
+        Recover(parent);
         RemoveOld(runFolder, state.Iteration, keep);
         return folder;
     }
@@ -74,10 +76,23 @@ internal static class CheckpointWriter
         files.Add(new ManifestFile(path, bytes.Length, Checkpoints.HashOf(bytes)));
     }
 
-    private static void RemoveUnfinished(string parent)
+    /// <summary>
+    /// Clears away what a killed writer left. A checkpoint that had been moved aside for one that never came takes its
+    /// place again.
+    /// </summary>
+    public static void Recover(string parent)
     {
+        if (!Directory.Exists(parent))
+            return;
         foreach (var folder in Directory.GetDirectories(parent, ".*.unfinished"))
-            Directory.Delete(folder, recursive: true);
+        {
+            var name = Path.GetFileName(folder);
+            var kept = Path.Combine(parent, name.EndsWith(Replaced, StringComparison.Ordinal) ? name[1..^Replaced.Length] : name);
+            if (Directory.Exists(kept))
+                Directory.Delete(folder, recursive: true);
+            else
+                Directory.Move(folder, kept);
+        }
     }
 
     // Newer ones stay and do not count: they are of the same run before somebody resumed it from an older place.

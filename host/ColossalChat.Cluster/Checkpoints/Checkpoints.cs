@@ -13,8 +13,11 @@ public static class Checkpoints
     /// <summary>The newest whole checkpoint of a run. Reads every file once, to check its hash.</summary>
     public static CheckpointChoice Latest(string runFolder)
     {
+        CheckpointWriter.Recover(FolderOf(runFolder));
         var skipped = new List<string>();
-        foreach (var folder in FoldersOf(runFolder))
+
+        // By epoch first: a run resumed from an older place leaves newer iterations of the branch it gave up.
+        foreach (var folder in FoldersOf(runFolder).OrderByDescending(EpochOf))
         {
             try
             {
@@ -73,6 +76,19 @@ public static class Checkpoints
         long.TryParse(Path.GetFileName(folder).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var iteration)
             ? iteration
             : -1;
+
+    // A torn manifest sorts first, so that it is tried, and reported as skipped.
+    private static long EpochOf(string folder)
+    {
+        try
+        {
+            return ReadManifest(folder).Epoch;
+        }
+        catch (UserErrorException)
+        {
+            return long.MaxValue;
+        }
+    }
 
     private static CheckpointManifest ReadManifest(string folder)
     {

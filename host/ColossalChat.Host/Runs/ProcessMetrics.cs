@@ -1,8 +1,6 @@
-using TorchSharp;
-
 namespace ColossalChat.Host.Runs;
 
-/// <summary>What the process itself takes: <c>sys/rss_gb</c>, <c>sys/live_tensors</c>.</summary>
+/// <summary>What the process itself takes: <c>sys/rss_gb</c> and, of that, <c>sys/managed_gb</c>.</summary>
 internal static class ProcessMetrics
 {
     /// <summary>The metrics with the process's own added.</summary>
@@ -10,6 +8,6 @@ internal static class ProcessMetrics
         new Dictionary<string, double>(metrics)
         {
             ["sys/rss_gb"] = Environment.WorkingSet / 1e9,
-            ["sys/live_tensors"] = torch.Tensor.TotalCount,
+            ["sys/managed_gb"] = GC.GetTotalMemory(forceFullCollection: false) / 1e9,
         };
 }

@@ -10,7 +10,7 @@ public sealed record QuickstartSizes
     public int Demonstrations { get; init; } = 57_600;
 
     /// <summary>Preference pairs for the reward model; at least 1.</summary>
-    public int Preferences { get; init; } = 6_400;
+    public int Preferences { get; init; } = 9_600;
 
     /// <summary>Prompts for PPO; at least 1.</summary>
     public int Prompts { get; init; } = 6_000;

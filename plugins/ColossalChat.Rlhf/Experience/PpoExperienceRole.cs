@@ -32,6 +32,9 @@ public sealed class PpoExperienceRole : IExperienceRole
         if (_options.NormaliseRewards)
             _scale.Observe(rows.Select(row => row.Score));
         var (metrics, estimate, advantages) = Estimate(scored);
+
+        // Between rollouts and training, with the device to itself, nothing should be alive but weights and states.
+        metrics["sys/live_tensors"] = TorchSharp.torch.Tensor.TotalCount;
         var experience = ExperienceAssembly.Join(rows, advantages, estimate.Returns);
         if (rows.Count > 0)
             _controller.Observe(metrics["kl/ref"], rows.Count);

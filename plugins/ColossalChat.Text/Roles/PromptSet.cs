@@ -10,7 +10,8 @@ namespace ColossalChat.Text;
 /// <param name="Id">Place of its row among all good rows of the files.</param>
 /// <param name="Ids">BOS, template and invitation included.</param>
 /// <param name="DataJson">The row's own fields.</param>
-internal sealed record Prompt(long Id, int[] Ids, string DataJson);
+/// <param name="Turns">The conversation that was rendered.</param>
+internal sealed record Prompt(long Id, int[] Ids, string DataJson, IReadOnlyList<ChatMessage> Turns);
 
 /// <summary>Prompts of data files, split into those to train on and those set aside.</summary>
 internal sealed class PromptSet
@@ -58,7 +59,7 @@ internal sealed class PromptSet
                 continue;
             }
 
-            prompts.Add(new Prompt(id, ids, DataJsonOf(row)));
+            prompts.Add(new Prompt(id, ids, DataJsonOf(row), turns));
             keys.Add(HeldOutSplit.KeyOf(row with { Prompt = turns }));
         }
 

@@ -48,16 +48,19 @@ internal sealed class PromptSource : IPromptSource
         if (isEvaluation && HeldOutPrompts == 0)
             throw new UserErrorException("There are no held-out prompts to measure on. Set held-out above 0, or evaluation-prompts = 0.");
         var rows = Enumerable.Range(firstPrompt, prompts)
-            .Select(index => isEvaluation ? _set.HeldOut[index % HeldOutPrompts] : TrainingPrompt(batch.Iteration, index))
-            .SelectMany(prompt => Enumerable.Repeat(prompt, answersPerPrompt))
+            .Select(index => isEvaluation ? (Prompt: _set.HeldOut[index % HeldOutPrompts], Pass: index / HeldOutPrompts) : TrainingPrompt(batch.Iteration, index))
+            .SelectMany(place => Enumerable.Range(0, answersPerPrompt).Select(answer => (place.Prompt, Sample: (place.Pass * answersPerPrompt) + answer)))
             .ToArray();
         return new PromptBatch(
             batch,
-            Ragged.FromRows(rows.Select(prompt => prompt.Ids)),
-            [.. rows.Select(prompt => prompt.Id)],
-            [.. Enumerable.Range(0, rows.Length).Select(row => row % answersPerPrompt)],
-            [.. rows.Select(prompt => prompt.DataJson)],
-            _tokenizerHash);
+            Ragged.FromRows(rows.Select(row => row.Prompt.Ids)),
+            [.. rows.Select(row => row.Prompt.Id)],
+            [.. rows.Select(row => row.Sample)],
+            [.. rows.Select(row => row.Prompt.DataJson)],
+            _tokenizerHash)
+        {
+            Conversations = [.. rows.Select(row => row.Prompt.Turns)],
+        };
     }
 
     /// <inheritdoc/>
@@ -66,14 +69,16 @@ internal sealed class PromptSource : IPromptSource
     /// <inheritdoc/>
     public void Restore(IStateReader reader) => DataFingerprint.Restore(reader, _fingerprint);
 
-    // Without a plan nothing says how many prompts came before, so each iteration draws its own order.
-    private Prompt TrainingPrompt(long iteration, int index)
+    // Without a plan nothing says how many prompts came before, so each iteration draws its own order. The pass tells
+    // apart two places of one prompt in one iteration: their answers must not come from the same random numbers.
+    private (Prompt Prompt, int Pass) TrainingPrompt(long iteration, int index)
     {
         var count = _set.Train.Count;
         if (_promptsPerIteration == 0)
-            return _set.Train[OrderOf(iteration)[index % count]];
-        var place = checked(((iteration - 1) * _promptsPerIteration) + index);
-        return _set.Train[OrderOf(place / count)[(int)(place % count)]];
+            return (_set.Train[OrderOf(iteration)[index % count]], index / count);
+        var first = checked((iteration - 1) * _promptsPerIteration);
+        var place = first + index;
+        return (_set.Train[OrderOf(place / count)[(int)(place % count)]], (int)((place / count) - (first / count)));
     }
 
     private int[] OrderOf(long epoch)

@@ -77,6 +77,23 @@ public sealed class RewardModelRoleTests : ScoringRoleConformance
         Assert.Equal(own.Values.Values.ToArray(), foreign.Values.Values.ToArray());
     }
 
+    [Fact]
+    public void Another_template_renders_the_conversation_and_not_its_rendering()
+    {
+        using var store = new TinyStore().Add("reward", new TinyModel(vocabulary: 258), hasValueHead: true);
+        var node = new TestNode().With<IModelStore>("models", store).With(new ShiftedBytes());
+        using var role = new RewardModelRole(new RewardModelOptions(), node);
+        var own = role.Score(SampleRollouts.OfTexts(new ByteTokenizer(), ("Hi", " you")), default);
+        var framed = SampleRollouts.OfTexts(new ShiftedBytes(), ("<user>Hi</user>", " you"));
+        framed = framed with { Prompts = framed.Prompts with { Conversations = [[new ChatMessage(ChatRole.User, "Hi")]] } };
+
+        var stopped = role.Score(framed, default);
+        var cut = role.Score(framed with { FinishReasons = [FinishReason.Length] }, default);
+
+        Assert.Equal(own.Values.Values.ToArray(), stopped.Values.Values.ToArray());
+        Assert.NotEqual(own.Values.Values.ToArray(), cut.Values.Values.ToArray());
+    }
+
     /// <summary>Bytes with other ids.</summary>
     private sealed class ShiftedBytes : ITokenizer
     {

@@ -41,6 +41,15 @@ public sealed class PromptSourceTests
     }
 
     [DataFact]
+    public void Two_places_of_one_prompt_in_an_iteration_draw_from_different_numbers()
+    {
+        var batch = Stories().Take(new BatchId(1, 0), 0, 4000, 2);
+        var places = batch.PromptIds.Zip(batch.SampleIndexes).ToArray();
+        Assert.True(batch.PromptIds.Distinct().Count() < 4000, "More places than prompts, or the test shows nothing.");
+        Assert.Equal(places.Length, places.Distinct().Count());
+    }
+
+    [DataFact]
     public void An_epoch_uses_every_prompt_once()
     {
         var source = Stories();
