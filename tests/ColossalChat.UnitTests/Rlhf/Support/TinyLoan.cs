@@ -92,7 +92,7 @@ internal sealed class TinyLoan(string name, ICausalModel body, IOutputHead? valu
         public EncodedChat Encode(IReadOnlyList<ChatMessage> messages, bool forAnswer)
         {
             var ids = new ByteTokenizer().EncodeDocument(string.Concat(messages.Select(message => message.Text))).Append(257).ToArray();
-            return new EncodedChat(ids, new bool[ids.Length]);
+            return new EncodedChat(ids, [.. ids.Select((_, i) => i == ids.Length - 1)]);
         }
     }
 }
