@@ -1,15 +1,15 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace ColossalChat.EndToEndTests;
 
-/// <summary>SFT, then a reward model, on real instruction data in two languages; killed and resumed without a trace.</summary>
+/// <summary>SFT, then a reward model, on real instruction data in two languages.</summary>
 [Trait("Category", "CI")]
 public sealed class InstructTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(8);
 
-    private static string[] SftSettings =>
+    /// <summary>Model and data of the SFT runs.</summary>
+    internal static string[] SftSettings =>
     [
         $"models.policy.path={Repository.DataPath("stories260K")}",
         $"roles.batches.files=[\"{Repository.DataPath("instruct", "alpaca_en_demo.json")}\",\"{Repository.DataPath("instruct", "alpaca_zh_demo.json")}\"]",
@@ -50,36 +50,14 @@ public sealed class InstructTests
         figures.Check("32 short pairs", "accuracy 1.0", $"{accuracy:F3}", accuracy == 1.0);
     }
 
-    [DataFact]
-    public void Killed_run_resumes_to_the_same_bits()
-    {
-        using var figures = new Figures();
-        var root = Repository.NewFolder("resume");
-        var settings = SftSettings.Concat(["roles.batches.epochs=0.25", "roles.batches.max-tokens=160"]).ToArray();
-        var whole = TrainingRun.Run(root, "whole", "sft", "sft-instruct.hocon", Limit, settings);
-
-        var killed = new TrainingRun(Path.Combine(root, "killed"));
-        var arguments = TrainingRun.Arguments(root, "killed", "sft", "sft-instruct.hocon", settings);
-        using (var host = HostProcess.Start(arguments))
-        {
-            WaitForCheckpoint(killed, host);
-            host.Kill();
-        }
-
-        Assert.False(Directory.Exists(killed.Model("policy")), "The run had ended before it was killed.");
-
-        HostProcess.Succeed(Limit, [.. arguments, "--resume", killed.Folder]);
-        var equal = Hash(Path.Combine(whole.Model("policy"), "model.safetensors")) == Hash(Path.Combine(killed.Model("policy"), "model.safetensors"));
-        figures.Check("SIGKILL and resume", "same weights bit for bit", $"{(equal ? "equal" : "different")} hashes", equal);
-    }
-
     private static string[] RewardSettings(string model) =>
     [
         $"models.reward.path={model}",
         $"roles.batches.files=[\"{Repository.DataPath("instruct", "dpo_en_demo.json")}\",\"{Repository.DataPath("instruct", "dpo_zh_demo.json")}\"]",
     ];
 
-    private static IEnumerable<string> ShortPairs(int count) => Enumerable.Range(0, count).Select(i => JsonSerializer.Serialize(new
+    /// <summary>Short pairs, one JSON object a line.</summary>
+    internal static IEnumerable<string> ShortPairs(int count) => Enumerable.Range(0, count).Select(i => JsonSerializer.Serialize(new
     {
         prompt = $"Tom saw {i} cats.",
         chosen = $"He was happy and gave {i % 7} of them milk.",
@@ -87,19 +65,4 @@ public sealed class InstructTests
     }));
 
     private static double LastMetric(TrainingRun run, string metric) => run.Curve(metric).Concat(run.Curve(metric, "evaluate")).Select(point => point.Value).LastOrDefault(double.NaN);
-
-    private static string Hash(string file) => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)));
-
-    // Waits for the second checkpoint, so that the kill falls into the middle of training.
-    private static void WaitForCheckpoint(TrainingRun run, HostProcess host)
-    {
-        var deadline = DateTime.UtcNow + Limit;
-        var checkpoints = Path.Combine(run.Folder, "checkpoints");
-        while (!Directory.Exists(Path.Combine(checkpoints, "step-00000010")))
-        {
-            Assert.True(DateTime.UtcNow < deadline && !host.HasEnded, $"No checkpoint appeared.\n{host.Error}");
-            using var wait = new ManualResetEventSlim();
-            wait.Wait(TimeSpan.FromMilliseconds(20));
-        }
-    }
 }

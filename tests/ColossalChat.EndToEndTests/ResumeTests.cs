@@ -1,0 +1,63 @@
+using System.Security.Cryptography;
+
+namespace ColossalChat.EndToEndTests;
+
+/// <summary>A run killed in its middle (SIGKILL) and resumed ends with the same weights, bit for bit, as an unbroken one.</summary>
+[Trait("Category", "CI")]
+public sealed class ResumeTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(8);
+
+    [DataFact]
+    public void Supervised_fine_tuning() => KillAndResume("sft", "sft-instruct.hocon", killAfter: 10, ["policy"],
+        _ => [.. InstructTests.SftSettings, "roles.batches.epochs=0.25", "roles.batches.max-tokens=160"]);
+
+    [DataFact]
+    public void Reward_model() => KillAndResume("reward-model", "reward-instruct.hocon", killAfter: 10, ["reward"], root =>
+    {
+        var pairs = Path.Combine(root, "short.jsonl");
+        File.WriteAllLines(pairs, InstructTests.ShortPairs(32));
+        return [$"models.reward.path={Repository.DataPath("stories260K")}", $"roles.batches.files=[\"{pairs}\"]", "roles.batches.held-out=0", "roles.batches.epochs=40", "roles.batches.batch-size=8"];
+    });
+
+    [DataFact]
+    public void Ppo() => KillAndResume("ppo", "story-ppo.hocon", killAfter: 2, ["policy", "critic"], root => StoryPpo.Settings(root,
+        "stage.iterations=8", "stage.prompts-per-iteration=16", "stage.rows-per-batch=8", "stage.evaluation-prompts=8", "run.checkpoint-every=1",
+        "roles.experience.kl-target=6", "roles.experience.normalise-rewards=true"));
+
+    private static void KillAndResume(string stage, string file, int killAfter, string[] models, Func<string, string[]> settingsIn)
+    {
+        using var figures = new Figures();
+        var root = Repository.NewFolder($"resume-{stage}");
+        var settings = settingsIn(root);
+        var whole = TrainingRun.Run(root, "whole", stage, file, Limit, settings);
+
+        var killed = new TrainingRun(Path.Combine(root, "killed"));
+        var arguments = TrainingRun.Arguments(root, "killed", stage, file, settings);
+        using (var host = HostProcess.Start(arguments))
+        {
+            WaitFor(Path.Combine(killed.Folder, "checkpoints", $"step-{killAfter:D8}"), host);
+            host.Kill();
+        }
+
+        Assert.False(Directory.Exists(Path.Combine(killed.Folder, "models")), "The run had ended before it was killed.");
+        HostProcess.Succeed(Limit, [.. arguments, "--resume", killed.Folder]);
+        var equal = models.Count(model => HashOf(whole.Model(model)) == HashOf(killed.Model(model)));
+        figures.Check($"SIGKILL and resume, {stage}", "same weights bit for bit", $"{equal} of {models.Length} models equal", equal == models.Length);
+    }
+
+    // All files of the model's folder, so that a value head counts too.
+    private static string HashOf(string model) => string.Join(' ', Directory.GetFiles(model, "*.safetensors")
+        .Order(StringComparer.Ordinal).Select(file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))));
+
+    private static void WaitFor(string checkpoint, HostProcess host)
+    {
+        var deadline = DateTime.UtcNow + Limit;
+        using var pause = new ManualResetEventSlim();
+        while (!Directory.Exists(checkpoint))
+        {
+            Assert.True(DateTime.UtcNow < deadline && !host.HasEnded, $"No {Path.GetFileName(checkpoint)} appeared.\n{host.Error}");
+            pause.Wait(TimeSpan.FromMilliseconds(10));
+        }
+    }
+}
