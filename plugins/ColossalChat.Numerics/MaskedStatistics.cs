@@ -38,19 +38,4 @@ public static class MaskedStatistics
         using var scope = NewDisposeScope();
         return (Sum(values, isCounted) / Math.Max(1, total)).MoveToOuterDisposeScope();
     }
-
-    /// <summary>Mean 0 and standard deviation 1 over chosen elements; 0 elsewhere.</summary>
-    /// <param name="values">Any shape, float.</param>
-    /// <param name="isCounted">Same shape, bool.</param>
-    /// <param name="unbiased">Divides the variance by n - 1 instead of n.</param>
-    /// <param name="epsilon">Added to the standard deviation, in the unit of the values; keeps equal values at 0.</param>
-    /// <returns>Shape of the values.</returns>
-    public static Tensor Whiten(Tensor values, Tensor isCounted, bool unbiased = false, double epsilon = 1e-8)
-    {
-        using var scope = NewDisposeScope();
-        var count = isCounted.sum().to(values.dtype);
-        var centred = where(isCounted, values - (Sum(values, isCounted) / count.clamp_min(1)), zeros_like(values));
-        var variance = (centred * centred).sum() / (unbiased ? count - 1 : count).clamp_min(1);
-        return (centred / (variance.sqrt() + epsilon)).MoveToOuterDisposeScope();
-    }
 }

@@ -20,6 +20,7 @@ public sealed class CheckpointTests : IDisposable
 
         Assert.Equal("step-00000020", Path.GetFileName(folder));
         Assert.Equal((20L, 3L), (checkpoint.Iteration, checkpoint.Epoch));
+        Assert.Equal(new RunTotals(160, 2000), state.Totals);
         Assert.Equal(["experience", "trainers.policy"], checkpoint.Roles.Order());
         var image = state.Images["trainers.policy"];
         Assert.Equal(["weights", "empty", "scalar"], image.TensorNames);
@@ -129,7 +130,7 @@ public sealed class CheckpointTests : IDisposable
         trainer.WriteJson("position", $"{{\"step\": {iteration}, \"name\": \"ü\"}}");
         var experience = new StateImage("experience");
         experience.WriteJson("coefficient", "0.25");
-        return new RunState(iteration, epoch, new Dictionary<string, StateImage> { [trainer.Role] = trainer, [experience.Role] = experience });
+        return new RunState(iteration, epoch, new RunTotals(iteration * 8, iteration * 100), new Dictionary<string, StateImage> { [trainer.Role] = trainer, [experience.Role] = experience });
     }
 
     private static void Damage(string path, string damage)

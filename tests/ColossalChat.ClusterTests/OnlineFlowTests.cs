@@ -212,7 +212,7 @@ public sealed class OnlineFlowTests
         string[] names =
         [
             "timing/generate_s", "timing/reward_s", "timing/ref_s", "timing/value_s", "timing/experience_s", "timing/learn_s",
-            "perf/step_s", "perf/samples_per_s", "perf/tokens_per_s", "gen/tokens_per_s", "reward/mean", "policy/weight", "critic/weight",
+            "perf/step_s", "perf/samples_per_s", "perf/tokens_per_s", "gen/tokens_per_s", "train/samples", "train/tokens", "reward/mean", "policy/weight", "critic/weight",
         ];
         Assert.All(run.Reports, report => Assert.Subset(report.Metrics.Keys.ToHashSet(), names.ToHashSet()));
         Assert.All(run.Reports, report => Assert.Single(report.Samples));

@@ -106,7 +106,7 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
     public string Digest() => World.Digest() + "\n" + string.Join("\n", Reports.Select(Line));
 
     public static string Line(IterationReport report) => $"{report.Iteration} {report.Purpose} " + string.Join(" ", report.Metrics
-        .Where(metric => !metric.Key.StartsWith("timing/", StringComparison.Ordinal) && !metric.Key.Contains("_per_s", StringComparison.Ordinal) && metric.Key != "perf/step_s")
+        .Where(metric => !metric.Key.StartsWith("timing/", StringComparison.Ordinal) && !metric.Key.Contains("_per_s", StringComparison.Ordinal) && metric.Key is not ("perf/step_s" or "perf/data_wait_s"))
         .Select(metric => $"{metric.Key}={metric.Value:R}"));
 
     public async ValueTask DisposeAsync() => await System.Terminate();

@@ -9,41 +9,119 @@ public sealed partial class ReadmeTests
 {
     private static readonly string Page = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
 
-    [Fact]
-    public void Every_verb_on_the_page_exists()
+    // What stands for the reader's own names on the page, and what makes a command short enough for a test.
+    private static readonly (string Shown, string Run)[] Stand =
+    [
+        ("sft\\|reward-model\\|ppo FILE.hocon [key=value ...]", "ppo my-ppo.hocon run.folder=runs run.name=A --max-steps 1"),
+        ("train ppo FILE.hocon --resume latest", "train ppo my-ppo.hocon run.folder=runs run.name=A --resume latest --max-steps 2"),
+        ("run compare A B", "run compare A A"),
+        ("run show RUN", "run show A"),
+        ("run metrics RUN", "run metrics A"),
+        ("--text FILE", "--text story.txt"),
+        ("FILE", "pairs.json"),
+        ("DIR", "models/policy"),
+        ("TEXT", "'Once upon a time'"),
+        ("bench train", "bench train --hidden 64 --layers 2 --heads 4 --feed-forward 128 --vocabulary 256 --batch 2 --tokens 32 --steps 3"),
+        ("bench generate", "bench generate --hidden 64 --layers 2 --heads 4 --key-value-heads 2 --feed-forward 128 --vocabulary 256 --sequences 4 --new-tokens 8"),
+    ];
+
+    [DataFact]
+    public async Task Every_command_of_the_table_runs()
     {
-        var verbs = ShownVerb().Matches(Page).Select(match => match.Groups[1].Value.Trim())
-            .Select(words => string.Join(' ', words.Split(' ').TakeWhile(word => word.All(letter => char.IsAsciiLetterLower(letter) || letter == '-')).Take(2)))
-            .Where(words => words.Length > 0).Distinct().ToArray();
-        Assert.True(verbs.Length >= 10, $"Found only {string.Join(", ", verbs)}.");
-        Assert.All(verbs, verb => HostProcess.Succeed(TimeSpan.FromMinutes(1), [.. Known(verb), "--help"]));
+        var rows = Section("## The program").Split('\n').Where(line => line.StartsWith("| ", StringComparison.Ordinal)).Skip(1).ToArray();
+        var commands = rows.SelectMany(row => Span().Matches(row).Select(span => span.Groups[1].Value))
+            .Select(command => command.StartsWith("colossalchat ", StringComparison.Ordinal) ? command : $"colossalchat {command}")
+            .Select(command => Stand.Aggregate(command, (text, pair) => text.Replace(pair.Shown, pair.Run, StringComparison.Ordinal)))
+            .ToArray();
+        Assert.True(commands.Length >= 15, $"Found only {string.Join(", ", commands)}.");
+        await Shell(ReadersFolder(), string.Join('\n', commands));
     }
 
-    [Fact]
-    public async Task The_plugin_walk_through_builds_and_verifies()
+    [DataFact]
+    public async Task The_lines_on_own_data_hold()
+    {
+        var folder = ReadersFolder();
+        var section = Section("## Train on your own data");
+        var lines = Blocks(section)[0].Replace("\n", " --dry-run\n", StringComparison.Ordinal);
+        var overlay = Span().Match(section[section.IndexOf("environment variables", StringComparison.Ordinal)..]).Groups[1].Value;
+        File.WriteAllText(Path.Combine(folder, "plugins.hocon"), $"include \"base-ppo.hocon\"\ncolossalchat {{\n{Blocks(section)[1]}\n}}");
+        await Shell(folder, $"""
+            {lines.Trim()}
+            {overlay} colossalchat config print my-ppo.hocon | grep length-reward
+            colossalchat train ppo plugins.hocon --dry-run
+            """);
+    }
+
+    [DataFact]
+    public async Task The_plugin_walk_through_builds_verifies_and_is_used()
+    {
+        var block = Blocks(Section("## Write a plugin"))[0].Split('\n')
+            .Where(line => !line.StartsWith("export", StringComparison.Ordinal))
+            .Select(line => line.StartsWith("colossalchat train", StringComparison.Ordinal) ? $"{line} --dry-run | grep my-reward" : line);
+        await Shell(ReadersFolder(), string.Join('\n', block));
+    }
+
+    // A folder as the page takes for granted: models, data and configurations of the reader.
+    private static string ReadersFolder()
     {
         var folder = Repository.NewFolder("readme");
-        var block = Page[Page.IndexOf("## Write a plugin", StringComparison.Ordinal)..].Split("```")[1];
-        var steps = block.Split('\n').Where(line => line.Length > 0 && !line.StartsWith("export", StringComparison.Ordinal) && !line.StartsWith("colossalchat train", StringComparison.Ordinal));
+        Directory.CreateDirectory(Path.Combine(folder, "models"));
+        Directory.CreateDirectory(Path.Combine(folder, "runs", "sft", "models"));
+        foreach (var name in new[] { "models/policy", "models/reward", "models/base", "runs/sft/models/policy" })
+            Directory.CreateSymbolicLink(Path.Combine(folder, name), Repository.DataPath("stories260K"));
+        File.Copy(Path.Combine(Repository.Root, "cluster.hocon"), Path.Combine(folder, "cluster.hocon"));
+        File.Copy(Repository.DataPath("instruct", "alpaca_en_demo.json"), Path.Combine(folder, "pairs.json"));
+        var story = string.Join('\n', File.ReadLines(Repository.DataPath("text", "tinystories.txt")).Take(40));
+        File.WriteAllText(Path.Combine(folder, "story.txt"), story);
+        File.WriteAllText(Path.Combine(folder, "text.txt"), story);
+        File.WriteAllLines(Path.Combine(folder, "prompts.jsonl"), Enumerable.Range(0, 40).Select(i => $$"""{"prompt": "Once upon a time there were {{i}} cats."}"""));
+        File.WriteAllLines(Path.Combine(folder, "short.jsonl"), InstructTests.ShortPairs(32));
+        var runs = Path.Combine(AppContext.BaseDirectory, "Runs");
+        File.WriteAllText(Path.Combine(folder, "my.hocon"), $"include \"{runs}/sft-instruct.hocon\"\ncolossalchat.roles.batches.files = [pairs.json]");
+        File.WriteAllText(Path.Combine(folder, "my-reward.hocon"), $"include \"{runs}/reward-instruct.hocon\"\ncolossalchat.roles.batches {{ files = [short.jsonl], held-out = 4 }}");
+        File.WriteAllText(Path.Combine(folder, "base-ppo.hocon"), $$"""
+            include "{{runs}}/story-ppo.hocon"
+            colossalchat {
+              stage { prompts-per-iteration = 4, rows-per-batch = 4, evaluation-prompts = 4 }
+              models { policy.path = models/policy, critic.path = models/policy }
+              roles.prompts { files = [prompts.jsonl], held-out = 4 }
+              roles.trainers.policy.mini-batches = 1
+              roles.trainers.critic.mini-batches = 1
+            }
+            """);
+        File.WriteAllText(Path.Combine(folder, "my-ppo.hocon"), "include \"base-ppo.hocon\"\ncolossalchat.models.reference.path = models/policy");
+        return folder;
+    }
+
+    private static string Section(string heading)
+    {
+        var from = Page.IndexOf(heading, StringComparison.Ordinal);
+        Assert.True(from >= 0, $"The page has no '{heading}'.");
+        var end = Page.IndexOf("\n## ", from + 1, StringComparison.Ordinal);
+        return end < 0 ? Page[from..] : Page[from..end];
+    }
+
+    private static string[] Blocks(string section) => [.. section.Split("```").Where((_, i) => i % 2 == 1).Select(block => block.TrimStart('\n'))];
+
+    private static async Task Shell(string folder, string commands)
+    {
         var script = $$"""
             set -euo pipefail
             export COLOSSALCHAT_HOME='{{HostProcess.Home}}'
-            colossalchat() { dotnet "$COLOSSALCHAT_HOME/ColossalChat.Host.dll" "$@"; }
-            {{string.Join('\n', steps)}}
+            colossalchat() { echo "+ colossalchat $*" >&2; dotnet "$COLOSSALCHAT_HOME/ColossalChat.Host.dll" "$@"; }
+            {{commands}}
             """;
-        var start = new ProcessStartInfo("bash") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("bash") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         start.ArgumentList.Add("-c");
         start.ArgumentList.Add(script);
         using var shell = Process.Start(start)!;
+        shell.StandardInput.Close();
         var error = shell.StandardError.ReadToEndAsync();
         var output = await shell.StandardOutput.ReadToEndAsync();
         await shell.WaitForExitAsync();
         Assert.True(shell.ExitCode == 0, $"{script}\n{output}\n{await error}");
     }
 
-    [GeneratedRegex(@"(?:^|`)colossalchat ([a-z][^`\n]*)", RegexOptions.Multiline)]
-    private static partial Regex ShownVerb();
-
-    // Verbs of one word are followed by arguments, which may look like words too.
-    private static string[] Known(string verb) => verb.Split(' ') is [("train" or "chat" or "generate" or "doctor" or "env") and var one, ..] ? [one] : verb.Split(' ');
+    [GeneratedRegex("`([^`\n]+)`")]
+    private static partial Regex Span();
 }

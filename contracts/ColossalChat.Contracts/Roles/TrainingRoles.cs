@@ -14,7 +14,7 @@ public interface IBatchSource : IStatefulRole
     /// <summary>Held-out sequences, cut into batches; empty when there are none.</summary>
     IReadOnlyList<Experience> HeldOut { get; }
 
-    /// <summary>Numbers about the data by metric name: rows, tokens, dropped rows by reason.</summary>
+    /// <summary>Numbers about the data by metric name: rows, tokens, dropped rows by reason. <c>data/sequences</c> makes <c>train/epoch</c>.</summary>
     IReadOnlyDictionary<string, double> Metrics { get; }
 
     /// <summary>What to tell the user about the data, such as rows dropped and why.</summary>

@@ -24,6 +24,7 @@ internal sealed class IterationActor : ReceiveActor
     private IterationNumbers _numbers = new(0, BatchPurpose.Train);
     private SafePoints _safePoints;
     private RunState? _spare;
+    private RunTotals _totals;
     private long _iteration;
     private long _lastSaved;
     private long _lastSafePoint = Stopwatch.GetTimestamp();
@@ -33,6 +34,7 @@ internal sealed class IterationActor : ReceiveActor
     public IterationActor(FlowContext flow, RunState? from, long lastSaved)
     {
         (_flow, _from, _iteration, _lastSaved) = (flow, from, from?.Iteration ?? 0, lastSaved);
+        _totals = from?.Totals ?? default;
         _safePoints = new SafePoints(flow.Definition.Flow.SafePointShare, LastCost: null);
         ReceiveFlow();
         Receive<StopRun>(_ => _isStopping = true);
@@ -64,6 +66,7 @@ internal sealed class IterationActor : ReceiveActor
         Receive<BatchTaken>(taken =>
         {
             _numbers.SetSize(taken.Size, []);
+            _numbers.DataArrived();
             Arrive($"built {taken.Iteration}");
         });
         Receive<ShardBegun>(begun => Step(begun.Batch, _gate.Begun(begun.Trainer, begun.Steps)));
@@ -191,6 +194,8 @@ internal sealed class IterationActor : ReceiveActor
         if (_saveSeconds > 0)
             _numbers.Add("timing/save_s", _saveSeconds);
         _saveSeconds = 0;
+        _totals = _totals.Plus(_numbers.Size);
+        _numbers.SetTotals(_totals, IsOnline ? 0 : _facts[RoleSlots.Batches].Metrics.GetValueOrDefault("data/sequences"));
         _flow.Run.Tell(new IterationEnded(_flow.Epoch, _numbers.Report()));
         EvaluateIfDue();
     }
@@ -244,7 +249,7 @@ internal sealed class IterationActor : ReceiveActor
         _spare = null;
         var images = _roles.Stateful.Keys.ToDictionary(
             slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot));
-        var state = new RunState(_iteration, _flow.Epoch, images);
+        var state = new RunState(_iteration, _flow.Epoch, _totals, images);
         Await(images.Keys.Select(slot => $"captured {_iteration} {slot}"), () =>
         {
             _safePoints = _safePoints.Taken(Stopwatch.GetElapsedTime(started));

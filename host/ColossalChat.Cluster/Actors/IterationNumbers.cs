@@ -21,6 +21,20 @@ internal sealed class IterationNumbers(long iteration, BatchPurpose purpose)
 
     public void SetSize(WindowSize size, IReadOnlyList<SampleRow> samples) => (_size, _samples) = (size, samples);
 
+    public WindowSize Size => _size;
+
+    /// <summary>The x-axes of a run beside its iterations: samples, tokens and, of a data set, passes over it.</summary>
+    public void SetTotals(RunTotals totals, double samplesPerEpoch)
+    {
+        _metrics["train/samples"] = totals.Samples;
+        _metrics["train/tokens"] = totals.Tokens;
+        if (samplesPerEpoch > 0)
+            _metrics["train/epoch"] = totals.Samples / samplesPerEpoch;
+    }
+
+    /// <summary>Offline: until here training waited for its batch.</summary>
+    public void DataArrived() => _metrics["perf/data_wait_s"] = Stopwatch.GetElapsedTime(_started).TotalSeconds;
+
     public IterationReport Report()
     {
         var seconds = Stopwatch.GetElapsedTime(_started).TotalSeconds;

@@ -4,12 +4,12 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 // The documents inside a checkpoint folder:
-//   manifest.json            iteration, epoch, and size and hash of every other file
+//   manifest.json            iteration, epoch, totals, and size and hash of every other file
 //   ROLE/state.json          index of ROLE/state.bin and the role's JSON documents
 //   ROLE/state.bin           tensors back to back
 
 /// <summary>manifest.json.</summary>
-internal sealed record CheckpointManifest(int Format, long Iteration, long Epoch, IReadOnlyList<ManifestFile> Files)
+internal sealed record CheckpointManifest(int Format, long Iteration, long Epoch, RunTotals Totals, IReadOnlyList<ManifestFile> Files)
 {
     public const string FileName = "manifest.json";
     public const int CurrentFormat = 1;

@@ -45,7 +45,7 @@ internal static class CheckpointWriter
 
         // Last, so that a manifest means that everything before it was written.
         WriteJson(folder, CheckpointManifest.FileName,
-            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, [.. files]), files);
+            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, state.Totals, [.. files]), files);
     }
 
     private static StateIndex WriteTensors(string folder, string path, StateImage image, List<ManifestFile> files)

@@ -47,7 +47,7 @@ public static class Checkpoints
             .Where(file => file.Path.EndsWith("/" + StateIndex.FileName, StringComparison.Ordinal))
             .Select(file => file.Path[..^(StateIndex.FileName.Length + 1)])
             .ToArray();
-        return new Checkpoint(folder, manifest.Iteration, manifest.Epoch, roles);
+        return new Checkpoint(folder, manifest.Iteration, manifest.Epoch, manifest.Totals, roles);
     }
 
     /// <summary>Reads a checked checkpoint into memory.</summary>
@@ -55,6 +55,7 @@ public static class Checkpoints
     public static RunState Load(Checkpoint checkpoint) => new(
         checkpoint.Iteration,
         checkpoint.Epoch,
+        checkpoint.Totals,
         checkpoint.Roles.ToDictionary(role => role, role => LoadRole(checkpoint.Folder, role)));
 
     // Newest first; names that are not ours are none of our business.

@@ -3,5 +3,15 @@ namespace ColossalChat.Cluster;
 /// <summary>All state of a run between two iterations.</summary>
 /// <param name="Iteration">Last finished one; 0 before training.</param>
 /// <param name="Epoch">Attempt that it was captured in; whoever continues from it is a later one.</param>
+/// <param name="Totals">What training has used up to then.</param>
 /// <param name="Images">State of each stateful role by slot.</param>
-public sealed record RunState(long Iteration, long Epoch, IReadOnlyDictionary<string, StateImage> Images);
+public sealed record RunState(long Iteration, long Epoch, RunTotals Totals, IReadOnlyDictionary<string, StateImage> Images);
+
+/// <summary>What training has used since the run began, resumed parts included.</summary>
+/// <param name="Samples">Sequences.</param>
+/// <param name="Tokens">Their tokens, prompts included.</param>
+public readonly record struct RunTotals(long Samples, long Tokens)
+{
+    /// <summary>With one more iteration.</summary>
+    public RunTotals Plus(WindowSize size) => new(Samples + size.Rows, Tokens + size.Tokens);
+}

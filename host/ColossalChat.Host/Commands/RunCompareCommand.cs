@@ -1,5 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
+using ColossalChat.Host.Runs;
 using ColossalChat.PluginHost;
 
 namespace ColossalChat.Host.Commands;
@@ -17,7 +18,7 @@ internal sealed record RunCompareOptions
     [CliHelp("Metric compared; may be repeated. All when left out.")]
     public IReadOnlyList<string> Key { get; init; } = [];
 
-    [CliHelp("Draw the metrics into this PNG file, one chart for each.")]
+    [CliHelp("Draw the metrics into this PNG file, one chart for each; without --key the best known ones.")]
     public string? Png { get; init; }
 }
 
@@ -25,6 +26,7 @@ internal sealed record RunCompareOptions
 internal sealed class RunCompareCommand : CliCommand<RunCompareOptions>
 {
     private const int MostCharts = 12;
+    private static readonly HashSet<string> s_wellKnown = [.. WellKnownMetrics.Trained, .. WellKnownMetrics.Measured];
 
     public override string Path => "run compare";
 
@@ -41,11 +43,12 @@ internal sealed class RunCompareCommand : CliCommand<RunCompareOptions>
             await context.Out.WriteLineAsync($"{name,-40} {string.Join(' ', runs.Select(run => $"{Last(run, name),16}"))}").ConfigureAwait(false);
         if (options.Png is not { } file)
             return ExitCode.Ok;
-        if (names.Count > MostCharts)
+        var drawn = names.Count <= MostCharts ? names : names.Where(s_wellKnown.Contains).Take(MostCharts).ToArray();
+        if (drawn.Count == 0 || (options.Key.Count > 0 && drawn.Count < names.Count))
             throw new UserErrorException($"--png draws at most {MostCharts} metrics, these are {names.Count}; choose with --key, such as --key reward/score.", ExitCode.Usage);
-        var charts = names.Select(name => new Chart(name, "iteration", name, runs.Select(run => Line(run, name)).Where(line => line.X.Count > 0).ToArray())).ToArray();
+        var charts = drawn.Select(name => new Chart(name, "iteration", name, runs.Select(run => Line(run, name)).Where(line => line.X.Count > 0).ToArray())).ToArray();
         context.Node.Resolve<IChartRenderer>("png").RenderPng(charts, file);
-        await context.Error.WriteLineAsync($"drawn: {file}").ConfigureAwait(false);
+        await context.Error.WriteLineAsync(drawn.Count == names.Count ? $"drawn: {file}" : $"drawn: {file} with {string.Join(", ", drawn)}; --key NAME draws others").ConfigureAwait(false);
         return ExitCode.Ok;
     }
 

@@ -13,13 +13,6 @@ internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<st
     private const int MostMetrics = 5;
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(5);
 
-    // Metrics people look at first, whatever the stage; of these the first few that a report has.
-    private static readonly string[] s_wellKnown =
-        ["train/loss", "train/acc", "reward/score", "kl/ref", "policy/clip_frac", "policy/entropy", "value/explained_var", "train/grad_norm", "train/lr"];
-
-    private static readonly string[] s_wellKnownMeasured =
-        [.. s_wellKnown.Select(name => $"eval/{name}"), "eval/loss", "eval/acc", "eval/ppl"];
-
     private long _first;
     private long _iterations;
     private long _startedAt;
@@ -48,7 +41,7 @@ internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<st
     private string Trained(IterationReport report)
     {
         var share = _iterations > 0 ? 100.0 * report.Iteration / _iterations : 0;
-        var line = string.Create(CultureInfo.InvariantCulture, $"iteration {report.Iteration}/{_iterations} {share:0}%{Chosen(report.Metrics, s_wellKnown)}");
+        var line = string.Create(CultureInfo.InvariantCulture, $"iteration {report.Iteration}/{_iterations} {share:0}%{Chosen(report.Metrics, WellKnownMetrics.Trained)}");
         if (report.Metrics.TryGetValue("perf/tokens_per_s", out var rate))
             line += string.Create(CultureInfo.InvariantCulture, $" {rate:N0} tok/s");
         var done = report.Iteration - _first + 1;
@@ -57,12 +50,19 @@ internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<st
     }
 
     private static string Measured(IterationReport report) =>
-        string.Create(CultureInfo.InvariantCulture, $"measured at iteration {report.Iteration}{Chosen(report.Metrics, s_wellKnownMeasured)}");
+        string.Create(CultureInfo.InvariantCulture, $"measured at iteration {report.Iteration}{Chosen(report.Metrics, WellKnownMetrics.Measured)}");
 
     private static string Chosen(IReadOnlyDictionary<string, double> metrics, IReadOnlyList<string> wellKnown)
     {
         var names = wellKnown.Where(metrics.ContainsKey)
             .Take(MostMetrics);
-        return string.Concat(names.Select(name => string.Create(CultureInfo.InvariantCulture, $" {name} {metrics[name]:0.####}")));
+        return string.Concat(names.Select(name => string.Create(CultureInfo.InvariantCulture, $" {name} {Short(metrics[name])}")));
+    }
+
+    // Learning rates are small, and a KL of -0.00001 is 0 to a reader.
+    private static string Short(double value)
+    {
+        var tiny = Math.Abs(value) is > 1e-7 and < 1e-3;
+        return tiny ? value.ToString("0.##e-0", CultureInfo.InvariantCulture) : (Math.Round(value, 4) + 0.0).ToString("0.####", CultureInfo.InvariantCulture);
     }
 }

@@ -102,6 +102,7 @@ internal sealed class FileBatchSource : IBatchSource
         var metrics = new Dictionary<string, double>
         {
             ["data/rows"] = _train.Length,
+            ["data/sequences"] = sequences.Length,
             ["data/held_out_rows"] = heldOut,
             ["data/seq_len"] = sequences.Average(sequence => sequence.Ids.Length),
             ["data/seq_len_max"] = sequences.Max(sequence => sequence.Ids.Length),
