@@ -13,8 +13,6 @@ internal sealed class OfflineSteps(TrainedModel model, HeadPlacement placement)
     private GradientReport? _report;
     private StepMetrics _metrics = new();
 
-    public TrainedModel Model => model;
-
     private bool KeepsPairs => placement == HeadPlacement.LastToken;
 
     public int Begin(TrainRequest request, bool isWorthwhile)

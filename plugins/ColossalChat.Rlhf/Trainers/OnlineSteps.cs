@@ -16,8 +16,6 @@ internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions optio
     private GradientReport? _report;
     private StepMetrics _metrics = new();
 
-    public TrainedModel Model => model;
-
     public Experience Experience => _request?.Experience ?? throw new InvalidOperationException("Begin comes first.");
 
     public int Begin(TrainRequest request)

@@ -19,59 +19,39 @@ public sealed record PpoCriticOptions : OnlineTrainerOptions
 }
 
 /// <summary>Trains the critic towards the returns.</summary>
-public sealed class PpoCriticTrainer : ITrainerRole
+public sealed class PpoCriticTrainer : ModelTrainer
 {
-    private readonly PpoCriticOptions _options;
     private readonly OnlineSteps _steps;
     private readonly ValueObjective _objective;
 
     /// <summary>Borrows the critic, makes its engine and its loss.</summary>
     public PpoCriticTrainer(PpoCriticOptions options, INodeContext context)
+        : base(options, context, needsValueHead: true)
     {
-        _options = options;
         _objective = new ValueObjective(context.Create(options.ValueLoss));
-        _steps = new OnlineSteps(new TrainedModel(options, context, true), options, context.Seed, "value");
+        _steps = new OnlineSteps(Trained, options, context.Seed, "value");
     }
 
     /// <inheritdoc/>
-    public string Model => _options.Model;
-
-    /// <inheritdoc/>
-    public int Begin(TrainRequest request)
+    public override int Begin(TrainRequest request)
     {
         RequiredColumns.Check(request.Experience, Model, ExperienceColumns.OldValues, ExperienceColumns.Returns);
         return _steps.Begin(request);
     }
 
     /// <inheritdoc/>
-    public bool Compute(int step, CancellationToken cancel) =>
+    public override bool Compute(int step, CancellationToken cancel) =>
         _steps.Compute([new ObjectivePart("value", _steps.Window(step), _objective)], cancel);
 
     /// <inheritdoc/>
-    public void Finish(int step, bool apply) => _steps.Finish(apply);
+    public override void Finish(int step, bool apply) => _steps.Finish(apply);
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> End() => _steps.End();
+    public override IReadOnlyDictionary<string, double> End() => _steps.End();
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
+    public override IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
         new Dictionary<string, double>();
-
-    /// <inheritdoc/>
-    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) =>
-        _steps.Model.Publish(epoch, version, cancel);
-
-    /// <inheritdoc/>
-    public void Export(string folder) => _steps.Model.Export(folder);
-
-    /// <inheritdoc/>
-    public void Capture(IStateWriter writer) => _steps.Model.Capture(writer);
-
-    /// <inheritdoc/>
-    public void Restore(IStateReader reader) => _steps.Model.Restore(reader);
-
-    /// <inheritdoc/>
-    public void Dispose() => _steps.Model.Dispose();
 
     private sealed class ValueObjective(IValueLoss loss) : IObjective
     {

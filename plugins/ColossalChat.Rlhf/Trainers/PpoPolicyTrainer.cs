@@ -33,7 +33,7 @@ public sealed record PpoPolicyOptions : OnlineTrainerOptions
 }
 
 /// <summary>Trains the policy on an iteration's experience, several passes over it, with extra losses mixed in.</summary>
-public sealed class PpoPolicyTrainer : ITrainerRole
+public sealed class PpoPolicyTrainer : ModelTrainer
 {
     private readonly PpoPolicyOptions _options;
     private readonly OnlineSteps _steps;
@@ -42,73 +42,74 @@ public sealed class PpoPolicyTrainer : ITrainerRole
 
     /// <summary>Borrows the policy, makes its engine and its losses.</summary>
     public PpoPolicyTrainer(PpoPolicyOptions options, INodeContext context)
+        : base(options, context, needsValueHead: false)
     {
         _options = options;
-        _loss = context.Create(options.PolicyLoss);
-        _extras = [.. options.ExtraLosses.Select(context.Create)];
-        _steps = new OnlineSteps(new TrainedModel(options, context, false), options, context.Seed, "policy");
+        try
+        {
+            _loss = context.Create(options.PolicyLoss);
+            _extras = [.. options.ExtraLosses.Select(context.Create)];
+        }
+        catch
+        {
+            // An extra loss opens files; nobody else would give the model back.
+            Trained.Dispose();
+            throw;
+        }
+
+        _steps = new OnlineSteps(Trained, options, context.Seed, "policy");
     }
 
     /// <inheritdoc/>
-    public string Model => _options.Model;
-
-    /// <inheritdoc/>
-    public int Begin(TrainRequest request)
+    public override int Begin(TrainRequest request)
     {
         RequiredColumns.Check(request.Experience, Model, ExperienceColumns.OldLogProbs, ExperienceColumns.Advantages);
         return _steps.Begin(request);
     }
 
     /// <inheritdoc/>
-    public bool Compute(int step, CancellationToken cancel)
+    public override bool Compute(int step, CancellationToken cancel)
     {
         var objective = new PolicyObjective(_loss, TemperatureOf(_steps.Experience), _options.EntropyCoefficient);
         var parts = new List<ObjectivePart> { new("policy", _steps.Window(step), objective) };
         foreach (var extra in _extras)
-            if (extra.Next(_steps.Model.Device) is { } part)
+            if (extra.Next(Trained.Device) is { } part)
                 parts.Add(part);
         return _steps.Compute(parts, cancel);
     }
 
     /// <inheritdoc/>
-    public void Finish(int step, bool apply) => _steps.Finish(apply);
+    public override void Finish(int step, bool apply) => _steps.Finish(apply);
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> End() => _steps.End();
+    public override IReadOnlyDictionary<string, double> End() => _steps.End();
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
+    public override IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
         new Dictionary<string, double>();
 
     /// <inheritdoc/>
-    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) =>
-        _steps.Model.Publish(epoch, version, cancel);
-
-    /// <inheritdoc/>
-    public void Export(string folder) => _steps.Model.Export(folder);
-
-    /// <inheritdoc/>
-    public void Capture(IStateWriter writer)
+    public override void Capture(IStateWriter writer)
     {
-        _steps.Model.Capture(new PrefixedStateWriter(writer, "engine/"));
+        Trained.Capture(new PrefixedStateWriter(writer, "engine/"));
         for (var i = 0; i < _extras.Length; i++)
             _extras[i].Capture(new PrefixedStateWriter(writer, ExtraPrefix(i)));
     }
 
     /// <inheritdoc/>
-    public void Restore(IStateReader reader)
+    public override void Restore(IStateReader reader)
     {
-        _steps.Model.Restore(new PrefixedStateReader(reader, "engine/"));
+        Trained.Restore(new PrefixedStateReader(reader, "engine/"));
         for (var i = 0; i < _extras.Length; i++)
             _extras[i].Restore(new PrefixedStateReader(reader, ExtraPrefix(i)));
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    protected override void Dispose(bool disposing)
     {
-        foreach (var extra in _extras)
+        foreach (var extra in disposing ? _extras : [])
             extra.Dispose();
-        _steps.Model.Dispose();
+        base.Dispose(disposing);
     }
 
     // The whole iteration was drawn at one temperature; log-probabilities at another one could not be compared with it.

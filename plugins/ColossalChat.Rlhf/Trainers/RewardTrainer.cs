@@ -22,25 +22,21 @@ public sealed record RewardTrainerOptions : TrainerOptions
 }
 
 /// <summary>Learns to score answers from pairs; the score of a sequence is the value at its last token.</summary>
-public sealed class RewardTrainer : ITrainerRole
+public sealed class RewardTrainer : ModelTrainer
 {
-    private readonly RewardTrainerOptions _options;
     private readonly OfflineSteps _steps;
     private readonly PairObjective _objective;
 
     /// <summary>Borrows the model and makes its engine.</summary>
     public RewardTrainer(RewardTrainerOptions options, INodeContext context)
+        : base(options, context, needsValueHead: true)
     {
-        _options = options;
         _objective = new PairObjective(context.Create(options.PreferenceLoss));
-        _steps = new OfflineSteps(new TrainedModel(options, context, true), HeadPlacement.LastToken);
+        _steps = new OfflineSteps(Trained, HeadPlacement.LastToken);
     }
 
     /// <inheritdoc/>
-    public string Model => _options.Model;
-
-    /// <inheritdoc/>
-    public int Begin(TrainRequest request)
+    public override int Begin(TrainRequest request)
     {
         if (request.Experience.Rows % 2 != 0)
             throw new ArgumentException($"{request.Experience.Rows} rows do not make pairs.", nameof(request));
@@ -48,31 +44,15 @@ public sealed class RewardTrainer : ITrainerRole
     }
 
     /// <inheritdoc/>
-    public bool Compute(int step, CancellationToken cancel) => _steps.Compute(_objective, cancel);
+    public override bool Compute(int step, CancellationToken cancel) => _steps.Compute(_objective, cancel);
 
     /// <inheritdoc/>
-    public void Finish(int step, bool apply) => _steps.Finish(apply);
+    public override void Finish(int step, bool apply) => _steps.Finish(apply);
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> End() => PairObjective.Conclude(_steps.End(), "train/", false);
+    public override IReadOnlyDictionary<string, double> End() => PairObjective.Conclude(_steps.End(), "train/", false);
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
+    public override IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>
         PairObjective.Conclude(_steps.Evaluate(_objective, heldOut, cancel), "eval/", true);
-
-    /// <inheritdoc/>
-    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) =>
-        _steps.Model.Publish(epoch, version, cancel);
-
-    /// <inheritdoc/>
-    public void Export(string folder) => _steps.Model.Export(folder);
-
-    /// <inheritdoc/>
-    public void Capture(IStateWriter writer) => _steps.Model.Capture(writer);
-
-    /// <inheritdoc/>
-    public void Restore(IStateReader reader) => _steps.Model.Restore(reader);
-
-    /// <inheritdoc/>
-    public void Dispose() => _steps.Model.Dispose();
 }

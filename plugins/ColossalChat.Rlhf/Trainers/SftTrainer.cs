@@ -19,54 +19,35 @@ public sealed record SftTrainerOptions : TrainerOptions
 }
 
 /// <summary>Supervised fine-tuning: cross-entropy on target tokens, mean over all target tokens of a window.</summary>
-public sealed class SftTrainer : ITrainerRole
+public sealed class SftTrainer : ModelTrainer
 {
-    private readonly SftTrainerOptions _options;
     private readonly OfflineSteps _steps;
 
     /// <summary>Borrows the model and makes its engine.</summary>
-    public SftTrainer(SftTrainerOptions options, INodeContext context) =>
-        (_options, _steps) = (options, new OfflineSteps(new TrainedModel(options, context, false), HeadPlacement.PredictTargets));
+    public SftTrainer(SftTrainerOptions options, INodeContext context)
+        : base(options, context, needsValueHead: false) =>
+        _steps = new OfflineSteps(Trained, HeadPlacement.PredictTargets);
 
     /// <inheritdoc/>
-    public string Model => _options.Model;
+    public override int Begin(TrainRequest request) => _steps.Begin(request, request.Experience.TargetTokens > 0);
 
     /// <inheritdoc/>
-    public int Begin(TrainRequest request) => _steps.Begin(request, request.Experience.TargetTokens > 0);
+    public override bool Compute(int step, CancellationToken cancel) => _steps.Compute(TokenObjective.Instance, cancel);
 
     /// <inheritdoc/>
-    public bool Compute(int step, CancellationToken cancel) => _steps.Compute(TokenObjective.Instance, cancel);
+    public override void Finish(int step, bool apply) => _steps.Finish(apply);
 
     /// <inheritdoc/>
-    public void Finish(int step, bool apply) => _steps.Finish(apply);
+    public override IReadOnlyDictionary<string, double> End() => _steps.End();
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> End() => _steps.End();
-
-    /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel)
+    public override IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel)
     {
         var metrics = _steps.Evaluate(TokenObjective.Instance, heldOut, cancel);
         if (metrics.TryGetValue("eval/loss", out var loss))
             metrics["eval/ppl"] = Math.Exp(loss);
         return metrics;
     }
-
-    /// <inheritdoc/>
-    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) =>
-        _steps.Model.Publish(epoch, version, cancel);
-
-    /// <inheritdoc/>
-    public void Export(string folder) => _steps.Model.Export(folder);
-
-    /// <inheritdoc/>
-    public void Capture(IStateWriter writer) => _steps.Model.Capture(writer);
-
-    /// <inheritdoc/>
-    public void Restore(IStateReader reader) => _steps.Model.Restore(reader);
-
-    /// <inheritdoc/>
-    public void Dispose() => _steps.Model.Dispose();
 
     // N = target tokens, V = vocabulary.
     private sealed class TokenObjective : IObjective
