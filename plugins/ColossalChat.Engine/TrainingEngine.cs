@@ -50,6 +50,11 @@ public sealed class TrainingEngine : ITrainingEngine
     /// <inheritdoc/>
     public GradientReport ComputeGradients(IReadOnlyList<ObjectivePart> parts, CancellationToken cancel)
     {
+        // A part of coefficient 0 is only measured: it must leave no trace, not even in the order of additions.
+        var measured = new MetricSums();
+        foreach (var part in parts.Where(part => part.Coefficient == 0))
+            Measure(part, part.Name + "/", measured, cancel);
+
         using var scope = NewDisposeScope();
         using var withGradients = enable_grad();
         using var training = new TrainingMode(_target.Adapter);
@@ -62,7 +67,6 @@ public sealed class TrainingEngine : ITrainingEngine
 
         var sums = new MetricSums();
         var norms = new Dictionary<string, double>();
-        // A part of coefficient 0 must leave no trace, not even in the order of additions.
         foreach (var part in parts.Where(part => part.Coefficient != 0))
         {
             // Each part starts from 0, so that its norm is known alone; then the parts are added.
@@ -78,7 +82,8 @@ public sealed class TrainingEngine : ITrainingEngine
         var isClipped = _options.MaxGradNorm > 0 && norm > _options.MaxGradNorm;
         if (isFinite)
             _pendingScale = isClipped ? _options.MaxGradNorm / norm : 1;
-        return new GradientReport(isFinite, norm, norms, sums.Values, isClipped);
+        var metrics = sums.Values.Concat(measured.Values).DistinctBy(metric => metric.Key).ToDictionary();
+        return new GradientReport(isFinite, norm, norms, metrics, isClipped);
     }
 
     /// <inheritdoc/>
@@ -96,21 +101,8 @@ public sealed class TrainingEngine : ITrainingEngine
     public void Skip() => _pendingScale = null;
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> Evaluate(ObjectivePart part, CancellationToken cancel)
-    {
-        using var noGrad = no_grad();
-        var totals = MicroBatches.Totals(part.Window);
-        var sums = new MetricSums();
-        foreach (var batch in part.Window)
-        {
-            cancel.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            var result = part.Objective.Evaluate(Forward(batch), batch, totals);
-            sums.Add("", TensorData.ToDouble(result.Loss), result);
-        }
-
-        return sums.Values;
-    }
+    public IReadOnlyDictionary<string, double> Evaluate(ObjectivePart part, CancellationToken cancel) =>
+        Measure(part, "", new MetricSums(), cancel).Values;
 
     /// <inheritdoc/>
     public void Capture(IStateWriter writer)
@@ -156,6 +148,21 @@ public sealed class TrainingEngine : ITrainingEngine
             foreach (var group in _groups)
                 group.CollectBackward();
         }
+    }
+
+    private MetricSums Measure(ObjectivePart part, string prefix, MetricSums sums, CancellationToken cancel)
+    {
+        using var noGrad = no_grad();
+        var totals = MicroBatches.Totals(part.Window);
+        foreach (var batch in part.Window)
+        {
+            cancel.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var result = part.Objective.Evaluate(Forward(batch), batch, totals);
+            sums.Add(prefix, TensorData.ToDouble(result.Loss), result);
+        }
+
+        return sums;
     }
 
     private Tensor Forward(MicroBatch batch) =>

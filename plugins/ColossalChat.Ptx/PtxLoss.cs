@@ -18,12 +18,10 @@ internal sealed class PtxLoss : IExtraLoss
     private readonly IPtxRows? _rows;
     private long _step;
 
-    /// <summary>Reads the data, unless the coefficient is 0.</summary>
+    /// <summary>Reads the data; none may be named with a coefficient of 0.</summary>
     public PtxLoss(PtxOptions options, INodeContext context)
     {
         _options = options;
-        if (options.Coefficient == 0)
-            return;
         if (options.Data is { } data)
         {
             _source = context.Create(data);
@@ -31,6 +29,8 @@ internal sealed class PtxLoss : IExtraLoss
             return;
         }
 
+        if (options.Files.Count == 0)
+            return;
         var tokenizer = context.Resolve<IModelCatalog>("models").TextOf(options.Model).Tokenizer;
         var texts = PlainText.Read(options.Files);
         _rows = new PlainTextRows(PlainText.Cut(texts, tokenizer, options.MaxTokens), options.RowsPerStep, context.Seed);

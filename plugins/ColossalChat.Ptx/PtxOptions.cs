@@ -6,7 +6,7 @@ namespace ColossalChat.Ptx;
 public sealed record PtxOptions : ICheckedOptions
 {
     /// <summary>
-    /// Factor on the loss; the trained model's own loss keeps factor 1. 0 turns it off and reads no data. 0 or more;
+    /// Factor on the loss; the trained model's own loss keeps factor 1. 0 only measures what the text costs. 0 or more;
     /// default 0.5.
     /// </summary>
     public double Coefficient { get; init; } = 0.5;
@@ -39,7 +39,7 @@ public sealed record PtxOptions : ICheckedOptions
     public IEnumerable<string> Problems()
     {
         if (Coefficient is not (>= 0 and < double.PositiveInfinity))
-            yield return $"coefficient is {Coefficient}; it must be 0 (off) or more.";
+            yield return $"coefficient is {Coefficient}; it must be 0 (measures only) or more.";
         if (Coefficient > 0 && Files.Count > 0 == Data is not null)
             yield return $"files and data are both {(Data is null ? "absent" : "given")}; give one of them: files = [text.txt], or data {{ use = sft-batches, ... }} with instruction data.";
         if (RowsPerStep < 1)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace ColossalChat.EndToEndTests;
@@ -13,10 +14,8 @@ public sealed class PtxAndLoraTests
     {
         using var figures = new Figures();
         var root = Repository.NewFolder("ptx");
-        var text = Repository.DataPath("text", "tinystories.txt");
-        var without = TrainingRun.Run(root, "without-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(root));
-        var with = TrainingRun.Run(root, "with-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(root, 
-            "roles.trainers.policy.extra-losses=[{ use = ptx, coefficient = 0.1, files = [\"" + text + "\"], rows-per-step = 16, max-tokens = 128 }]"));
+        var without = TrainingRun.Run(root, "without-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(root, Ptx(0)));
+        var with = TrainingRun.Run(root, "with-ptx", "ppo", "story-ppo.hocon", Limit, StoryPpo.Settings(root, Ptx(0.1)));
 
         var (start, kept, lost) = (Perplexity(Repository.DataPath("stories260K")), Perplexity(with.Model("policy")), Perplexity(without.Model("policy")));
         figures.Check("Perplexity with PTX", "within 5 % of the start", $"{start:F3} to {kept:F3} ({kept / start - 1:P1})", Math.Abs(kept / start - 1) <= 0.05);
@@ -25,8 +24,9 @@ public sealed class PtxAndLoraTests
         figures.Check("Reward rise with PTX", ">= 80 % of the rise without", $"{riseWith:F3} of {riseWithout:F3} ({riseWith / riseWithout:P0})", riseWith >= 0.8 * riseWithout);
 
         var png = Path.Combine(root, "compare.png");
-        HostProcess.Succeed(Limit, "run", "compare", without.Folder, with.Folder, "--png", png);
+        HostProcess.Succeed(Limit, "run", "compare", without.Folder, with.Folder, "--key", "ptx/loss", "--key", "reward/score", "--key", "kl/ref", "--png", png);
         Assert.True(new FileInfo(png).Length > 10_000, "Both curves in one PNG.");
+        Assert.True(without.Curve("ptx/loss").Count > 10 && with.Curve("ptx/loss").Count > 10, "What the text costs is logged with PTX and without.");
     }
 
     [DataFact]
@@ -40,6 +40,10 @@ public sealed class PtxAndLoraTests
         var reward = run.Curve("eval/reward/score", "evaluate")[^1].Value;
         figures.Check("LoRA rank 8, held-out reward", ">= 0.70", $"{reward:F3}", reward >= 0.70);
     }
+
+    // A coefficient of 0 is PPO alone, bit for bit, and logs what the text costs.
+    private static string Ptx(double coefficient) => string.Create(CultureInfo.InvariantCulture,
+        $"roles.trainers.policy.extra-losses=[{{ use = ptx, coefficient = {coefficient}, files = [\"{Repository.DataPath("text", "tinystories.txt")}\"], rows-per-step = 16, max-tokens = 128 }}]");
 
     private static double Rise(TrainingRun run)
     {

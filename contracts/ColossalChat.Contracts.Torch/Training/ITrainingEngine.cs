@@ -54,7 +54,7 @@ public interface ITrainingEngine : IStatefulRole, IDisposable
 /// <param name="Name">Prefix of its metrics.</param>
 /// <param name="Window">Micro-batches of one optimiser step; the engine does not dispose them.</param>
 /// <param name="Objective">Its loss.</param>
-/// <param name="Coefficient">Factor on the loss.</param>
+/// <param name="Coefficient">Factor on the loss; a part of 0 is measured and changes no bit of the update.</param>
 public sealed record ObjectivePart(string Name, IReadOnlyList<MicroBatch> Window, IObjective Objective, double Coefficient = 1);
 
 /// <summary>Maps head output and micro-batch to a share of a window's loss.</summary>

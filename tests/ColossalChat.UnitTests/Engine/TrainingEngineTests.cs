@@ -94,6 +94,7 @@ public sealed class TrainingEngineTests
         var without = engine.ComputeGradients([main, new ObjectivePart("extra", Window(0), new NaiveMean(float.NaN), 0)], CancellationToken.None);
         Assert.Equal(alone, Gradients(model));
         Assert.Equal(["main"], without.PartNorms.Keys);
+        Assert.True(without.IsFinite && double.IsNaN(without.Metrics["extra/loss"]), "It is measured, and what it measures stops nothing.");
     }
 
     [Theory] // Property 6, first half: captured and restored, an engine goes on bit for bit.
