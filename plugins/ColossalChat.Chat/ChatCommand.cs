@@ -30,6 +30,6 @@ internal sealed class ChatCommand : CliCommand<ChatOptions>
         using var model = context.Node.OpenModel(options.Model, new ModelOpenOptions { Precision = options.Precision, Device = options.Device });
         using var script = options.Script is null ? null : new StreamReader(options.Script);
         return await new TerminalChat(settings, context.Node, new CtrlCKey())
-            .RunAsync(model, script ?? Console.In, context.Out, cancel).ConfigureAwait(false);
+            .RunAsync(model, new TerminalChatStart { IsSingleTurn = options.SingleTurn }, script ?? Console.In, context.Out, cancel).ConfigureAwait(false);
     }
 }

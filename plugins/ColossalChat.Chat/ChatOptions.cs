@@ -13,6 +13,10 @@ public sealed record ChatOptions
     [CliHelp("System message")]
     public string? System { get; init; }
 
+    /// <summary>Every question stands alone. Default false.</summary>
+    [CliHelp("Every question stands alone, as a model of single questions was trained")]
+    public bool SingleTurn { get; init; }
+
     /// <summary>Default 0.7.</summary>
     [CliHelp("0 takes the likeliest token each time")]
     public double Temperature { get; init; } = 0.7;

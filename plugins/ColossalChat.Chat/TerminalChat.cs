@@ -10,13 +10,18 @@ internal sealed class TerminalChat(TerminalChatOptions options, INodeContext nod
     private long _answers;
 
     /// <inheritdoc/>
-    public async Task<ExitCode> RunAsync(IOpenModel model, TextReader input, TextWriter output, CancellationToken cancel)
+    public async Task<ExitCode> RunAsync(
+        IOpenModel model, TerminalChatStart start, TextReader input, TextWriter output, CancellationToken cancel)
     {
         var text = model.Text ?? throw new UserErrorException(
             "The model folder has no tokenizer, so it cannot chat. Add tokenizer.model, vocab.json with merges.txt, or tokenizer.json.");
         var conversation = new Conversation(text.Template, options.System);
         var echoes = !ReferenceEquals(input, Console.In) || Console.IsInputRedirected;
         await output.WriteLineAsync($"({model.Family}, {model.Parameters:N0} parameters, template {text.Template.Name}. {Help})").ConfigureAwait(false);
+        if (start.IsSingleTurn)
+            await output.WriteLineAsync("(Every question stands alone; nothing is remembered.)").ConfigureAwait(false);
+        if (start.Examples.Count > 0)
+            await output.WriteLineAsync($"(Try: {string.Join("  |  ", start.Examples)})").ConfigureAwait(false);
         try
         {
             while (true)
@@ -31,7 +36,11 @@ internal sealed class TerminalChat(TerminalChatOptions options, INodeContext nod
                 if (line.TrimStart().StartsWith('/'))
                     await output.WriteLineAsync(Command(line.Trim(), conversation)).ConfigureAwait(false);
                 else if (!string.IsNullOrWhiteSpace(line))
+                {
+                    if (start.IsSingleTurn)
+                        conversation.Reset();
                     await AnswerAsync(line, conversation, model, text, output, cancel).ConfigureAwait(false);
+                }
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)

@@ -51,9 +51,10 @@ public sealed class QuickstartCommand : CliCommand<QuickstartOptions>
 
         context.Error.WriteLine("Examining both models on held-out prompts");
         var questions = QuickstartFiles.ReadHeldOut(folder.HeldOut);
+        ulong[] seeds = options.Smoke ? [ExamSeeds[0]] : ExamSeeds;
         var exam = new Exam(seed, questions, context.Node);
-        var before = exam.Sit(sftModel, ExamSeeds, cancel);
-        var after = exam.Sit(ppoModel, ExamSeeds, cancel);
+        var before = exam.Sit(sftModel, seeds, cancel);
+        var after = exam.Sit(ppoModel, seeds, cancel);
 
         var report = new QuickstartReport(questions, before, after, reward.Metrics, training.Elapsed, total.Elapsed);
         report.Write(folder, context.Out);
@@ -61,13 +62,15 @@ public sealed class QuickstartCommand : CliCommand<QuickstartOptions>
         context.Out.WriteLine($"Curves: {folder.Curves}");
         context.Out.WriteLine($"Report: {folder.Report}");
         context.Out.WriteLine($"Model:  {ppoModel}");
-        context.Out.WriteLine($"Talk to it again: colossalchat chat --model {ppoModel}");
-        return options.NoServe ? ExitCode.Ok : await ChatAsync(ppoModel, context, cancel);
+        context.Out.WriteLine($"Talk to it again: colossalchat chat --single-turn --model {ppoModel}");
+        return options.NoServe ? ExitCode.Ok : await ChatAsync(ppoModel, questions, context, cancel);
     }
 
-    private static async Task<ExitCode> ChatAsync(string model, CliContext context, CancellationToken cancel)
+    private static async Task<ExitCode> ChatAsync(string model, IReadOnlyList<QuickstartRow> questions, CliContext context, CancellationToken cancel)
     {
+        string[] examples = [.. questions.GroupBy(question => question.Language).SelectMany(language => language.DistinctBy(question => question.Task).Take(3)).Select(question => question.Prompt)];
+        var start = new TerminalChatStart { IsSingleTurn = true, Examples = examples };
         using var opened = context.Node.OpenModel(model, new ModelOpenOptions());
-        return await context.Node.Resolve<ITerminalChat>("terminal").RunAsync(opened, Console.In, context.Out, cancel);
+        return await context.Node.Resolve<ITerminalChat>("terminal").RunAsync(opened, start, Console.In, context.Out, cancel);
     }
 }

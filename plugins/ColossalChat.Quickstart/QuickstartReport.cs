@@ -90,7 +90,7 @@ public sealed class QuickstartReport(
         ["questions"] = questions.Count,
         ["training_seconds"] = training.TotalSeconds,
         ["total_seconds"] = total.TotalSeconds,
-        ["reward_model_accuracy"] = RewardAccuracy,
+        ["reward_model_accuracy"] = Finite(RewardAccuracy),
         ["temperature"] = Exam.Temperature,
         ["seeds"] = new JsonArray([.. before.Zip(after).Select(pair => SeedFigures(pair.First, pair.Second))]),
     };
@@ -109,9 +109,12 @@ public sealed class QuickstartReport(
             ["ppo_score_zh"] = second.MeanScore(questions, "zh"),
             ["decided"] = duel.Decided,
             ["ppo_wins"] = duel.Wins,
-            ["ppo_win_share"] = duel.WinShare,
+            ["ppo_win_share"] = Finite(duel.WinShare),
         };
     }
+
+    // JSON has no NaN: a share of nothing is null.
+    private static JsonValue? Finite(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 
     private static string Cell(string text) => text.Replace("|", "\\|", StringComparison.Ordinal).ReplaceLineEndings(" ");
 }

@@ -11,10 +11,12 @@ public static class TrainingCurves
     {
         var charts = new[]
         {
-            new Chart("Supervised fine-tuning", "step", "loss (nats per token)", [Line("train/loss", sft)]),
-            new Chart("Reward model", "step", "accuracy", [Line("train/acc", reward)]),
+            new Chart("Supervised fine-tuning", "iteration", "loss (nats per token)", [Line("train/loss", sft)]),
+            new Chart("Reward model", "iteration", "loss (nats per pair)", [Line("train/loss", reward)]),
+            new Chart("Reward model", "iteration", "accuracy", [Line("train/acc", reward)]),
             new Chart("PPO reward", "iteration", "reward", [Line("reward/score", ppo), Line("reward/rlhf", ppo)]),
             new Chart("PPO distance to SFT", "iteration", "KL (nats per answer)", [Line("kl/ref", ppo)]),
+            new Chart("PPO losses", "iteration", "loss", [Line("policy/loss", ppo), Line("value/loss", ppo)]),
         };
         node.Resolve<IChartRenderer>("png").RenderPng(charts, file);
     }

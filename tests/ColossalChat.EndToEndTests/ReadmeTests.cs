@@ -12,13 +12,13 @@ public sealed partial class ReadmeTests
     // What stands for the reader's own names on the page, and what makes a command short enough for a test.
     private static readonly (string Shown, string Run)[] Stand =
     [
-        ("sft\\|reward-model\\|ppo FILE.hocon [key=value ...]", "ppo my-ppo.hocon run.folder=runs run.name=A --max-steps 1"),
-        ("train ppo FILE.hocon --resume latest", "train ppo my-ppo.hocon run.folder=runs run.name=A --resume latest --max-steps 2"),
+        ("sft\\|reward-model\\|ppo FILE.hocon [key=value ...]", "ppo short-ppo.hocon run.folder=runs run.name=A --max-steps 1"),
+        ("train ppo FILE.hocon --resume latest", "train ppo short-ppo.hocon run.folder=runs run.name=A --resume latest --max-steps 2"),
         ("run compare A B", "run compare A A"),
         ("run show RUN", "run show A"),
         ("run metrics RUN", "run metrics A"),
         ("--text FILE", "--text story.txt"),
-        ("FILE", "pairs.json"),
+        ("FILE", "alpaca.json"),
         ("DIR", "models/policy"),
         ("TEXT", "'Once upon a time'"),
         ("bench train", "bench train --hidden 64 --layers 2 --heads 4 --feed-forward 128 --vocabulary 256 --batch 2 --tokens 32 --steps 3"),
@@ -42,11 +42,15 @@ public sealed partial class ReadmeTests
     {
         var folder = ReadersFolder();
         var section = Section("## Train on your own data");
-        var lines = Blocks(section)[0].Replace("\n", " --dry-run\n", StringComparison.Ordinal);
+        var blocks = Blocks(section);
+        foreach (var file in blocks.Where(block => block.StartsWith("# my", StringComparison.Ordinal)))
+            File.WriteAllText(Path.Combine(folder, file.Split('\n')[0][2..]), file);
+        var lines = string.Join('\n', blocks.Single(block => block.Contains("colossalchat train sft", StringComparison.Ordinal)).Trim().Split('\n')
+            .Select(line => line.StartsWith("colossalchat", StringComparison.Ordinal) ? $"{line} --dry-run" : line));
         var overlay = Span().Match(section[section.IndexOf("environment variables", StringComparison.Ordinal)..]).Groups[1].Value;
-        File.WriteAllText(Path.Combine(folder, "plugins.hocon"), $"include \"base-ppo.hocon\"\ncolossalchat {{\n{Blocks(section)[1]}\n}}");
+        File.WriteAllText(Path.Combine(folder, "plugins.hocon"), $"include \"base-ppo.hocon\"\ncolossalchat {{\n{blocks[^1]}\n}}");
         await Shell(folder, $"""
-            {lines.Trim()}
+            {lines}
             {overlay} colossalchat config print my-ppo.hocon | grep length-reward
             colossalchat train ppo plugins.hocon --dry-run
             """);
@@ -55,9 +59,7 @@ public sealed partial class ReadmeTests
     [DataFact]
     public async Task The_plugin_walk_through_builds_verifies_and_is_used()
     {
-        var block = Blocks(Section("## Write a plugin"))[0].Split('\n')
-            .Where(line => !line.StartsWith("export", StringComparison.Ordinal))
-            .Select(line => line.StartsWith("colossalchat train", StringComparison.Ordinal) ? $"{line} --dry-run | grep my-reward" : line);
+        var block = Blocks(Section("## Write a plugin"))[0].Split('\n').Where(line => !line.StartsWith("export", StringComparison.Ordinal));
         await Shell(ReadersFolder(), string.Join('\n', block));
     }
 
@@ -65,22 +67,26 @@ public sealed partial class ReadmeTests
     private static string ReadersFolder()
     {
         var folder = Repository.NewFolder("readme");
-        Directory.CreateDirectory(Path.Combine(folder, "models"));
-        Directory.CreateDirectory(Path.Combine(folder, "runs", "sft", "models"));
-        foreach (var name in new[] { "models/policy", "models/reward", "models/base", "runs/sft/models/policy" })
-            Directory.CreateSymbolicLink(Path.Combine(folder, name), Repository.DataPath("stories260K"));
+        var quickstart = Path.Combine("runs", "quickstart");
+        string[] models = ["models/policy", "models/base", "runs/sft/models/policy", "runs/reward-model/models/reward",
+            $"{quickstart}/runs/sft/models/policy", $"{quickstart}/runs/reward-model/models/reward"];
+        foreach (var model in models.Select(name => Path.Combine(folder, name)))
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(model)!);
+            Directory.CreateSymbolicLink(model, Repository.DataPath("stories260K"));
+        }
+
         File.Copy(Path.Combine(Repository.Root, "cluster.hocon"), Path.Combine(folder, "cluster.hocon"));
-        File.Copy(Repository.DataPath("instruct", "alpaca_en_demo.json"), Path.Combine(folder, "pairs.json"));
+        File.Copy(Repository.DataPath("instruct", "alpaca_en_demo.json"), Path.Combine(folder, "alpaca.json"));
+        File.WriteAllLines(Path.Combine(folder, "pairs.jsonl"), InstructTests.ShortPairs(32));
         var story = string.Join('\n', File.ReadLines(Repository.DataPath("text", "tinystories.txt")).Take(40));
         File.WriteAllText(Path.Combine(folder, "story.txt"), story);
         File.WriteAllText(Path.Combine(folder, "text.txt"), story);
-        File.WriteAllLines(Path.Combine(folder, "prompts.jsonl"), Enumerable.Range(0, 40).Select(i => $$"""{"prompt": "Once upon a time there were {{i}} cats."}"""));
-        File.WriteAllLines(Path.Combine(folder, "short.jsonl"), InstructTests.ShortPairs(32));
-        var runs = Path.Combine(AppContext.BaseDirectory, "Runs");
-        File.WriteAllText(Path.Combine(folder, "my.hocon"), $"include \"{runs}/sft-instruct.hocon\"\ncolossalchat.roles.batches.files = [pairs.json]");
-        File.WriteAllText(Path.Combine(folder, "my-reward.hocon"), $"include \"{runs}/reward-instruct.hocon\"\ncolossalchat.roles.batches {{ files = [short.jsonl], held-out = 4 }}");
+        Directory.CreateDirectory(Path.Combine(folder, quickstart, "data"));
+        foreach (var prompts in new[] { "prompts.jsonl", Path.Combine(quickstart, "data", "prompts.jsonl") })
+            File.WriteAllLines(Path.Combine(folder, prompts), Enumerable.Range(0, 40).Select(i => $$"""{"prompt": "Once upon a time there were {{i}} cats."}"""));
         File.WriteAllText(Path.Combine(folder, "base-ppo.hocon"), $$"""
-            include "{{runs}}/story-ppo.hocon"
+            include "{{Path.Combine(AppContext.BaseDirectory, "Runs")}}/story-ppo.hocon"
             colossalchat {
               stage { prompts-per-iteration = 4, rows-per-batch = 4, evaluation-prompts = 4 }
               models { policy.path = models/policy, critic.path = models/policy }
@@ -89,7 +95,7 @@ public sealed partial class ReadmeTests
               roles.trainers.critic.mini-batches = 1
             }
             """);
-        File.WriteAllText(Path.Combine(folder, "my-ppo.hocon"), "include \"base-ppo.hocon\"\ncolossalchat.models.reference.path = models/policy");
+        File.WriteAllText(Path.Combine(folder, "short-ppo.hocon"), "include \"base-ppo.hocon\"\ncolossalchat.models.reference.path = models/policy");
         return folder;
     }
 

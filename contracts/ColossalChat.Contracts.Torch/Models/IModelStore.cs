@@ -10,6 +10,9 @@ public interface IModelStore
     /// <summary>Names that can be borrowed.</summary>
     IReadOnlyList<string> Names { get; }
 
+    /// <summary>Those of them that somebody holds now, under the names they were borrowed by.</summary>
+    IReadOnlyList<string> Borrowed => Names;
+
     /// <summary>Borrows a model, loading it at first use. Disposing the result gives it back.</summary>
     /// <exception cref="UserErrorException">The name is not configured; the message lists those that are.</exception>
     IBorrowedModel Borrow(string name);

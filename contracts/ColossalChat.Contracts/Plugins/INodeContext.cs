@@ -48,6 +48,9 @@ public interface INodeContext
     /// <summary>Links between named ranks.</summary>
     IPeerLinks Peers { get; }
 
+    /// <summary>Where the run computes what is not placed elsewhere: <c>cpu</c> or <c>cuda:N</c>.</summary>
+    string Device => "cpu";
+
     /// <summary>Turns on devices.</summary>
     IDeviceLeases Devices { get; }
 

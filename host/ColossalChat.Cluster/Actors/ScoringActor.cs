@@ -7,6 +7,7 @@ namespace ColossalChat.Cluster;
 internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
 {
     private readonly ScoreKind _kind;
+    private readonly HashSet<string> _noted = [];
 
     public ScoringActor(FlowContext flow, ScoreKind kind, Func<IScoringRole> make)
         : base(flow, RoleSlots.Of(kind), make)
@@ -22,7 +23,23 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
         request.Batch,
         "score",
         (role, cancel) => Checked(role.Score(request.Rollout, cancel), request.Rollout),
-        (scores, took) => request.Window.Route.Experience.Tell(new RolloutScored(request.Batch, request.Window, scores, took)));
+        (scores, took) =>
+        {
+            NoteFailures(request.Batch, scores);
+            request.Window.Route.Experience.Tell(new RolloutScored(request.Batch, request.Window, scores, took));
+        });
+
+    // Once for each reason: a role that fails on every batch would flood the log.
+    private void NoteFailures(BatchId batch, Scores scores)
+    {
+        var first = scores.Outcomes.Index().FirstOrDefault(row => row.Item == ScoreOutcome.Failed, (-1, default)).Index;
+        if (first < 0 || !_noted.Add(WithoutNumbers(scores.Reasons[first])))
+            return;
+        var failed = scores.Outcomes.Count(outcome => outcome == ScoreOutcome.Failed);
+        Flow.Note("not-scored", $"{RoleSlots.Of(_kind)} failed on {failed} of {scores.Outcomes.Count} answers of batch {batch}, which are left out: {scores.Reasons[first]}.");
+    }
+
+    private static string WithoutNumbers(string reason) => new([.. reason.Where(letter => !char.IsAsciiDigit(letter))]);
 
     // Here and not where the parts are joined, so that the role that broke its promise is the one that is named.
     private Scores Checked(Scores scores, Rollout rollout)

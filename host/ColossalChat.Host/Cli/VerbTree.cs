@@ -47,7 +47,6 @@ internal sealed class VerbTree
         Description = "A folder of plugins, besides those shipped with the program. May be repeated.",
         Recursive = true,
         HelpName = "folder",
-        Arity = ArgumentArity.ExactlyOne,
     };
 
     /// <summary>Adds a verb under the words of its path.</summary>

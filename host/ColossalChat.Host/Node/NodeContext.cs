@@ -15,6 +15,8 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
 
     public string? RunFolder { get; init; }
 
+    public string Device { get; init; } = "cpu";
+
     public INodeLog Log { get; init; } = SilentLog.Instance;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
@@ -43,6 +45,8 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
     public ulong Seed => setup.Seed;
 
     public string? RunFolder => setup.RunFolder;
+
+    public string Device => setup.Device;
 
     public TimeProvider Time => setup.Time;
 

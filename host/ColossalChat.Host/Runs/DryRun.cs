@@ -1,4 +1,5 @@
 using System.Globalization;
+using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Host.Config;
@@ -14,10 +15,34 @@ internal static class DryRun
     {
         var (settings, plan) = (bound.Settings, bound.Plan);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"stage {settings.Stage.Name} ({plan.Flow.ToString().ToLowerInvariant()}), seed {settings.Seed}, device {settings.Device}"));
-        ShowModels(settings, node, output, cancel);
-        var roles = RoleMakers.Of(settings, plan, node);
-        var iterations = plan.Flow == FlowKind.Online ? ShowPrompts(plan, roles.Prompts!(), output) : ShowBatches(roles.Batches!(), output);
-        ShowRoles(settings, output);
+        var makers = RoleMakers.Of(settings, plan, node);
+        var made = new List<object>();
+        try
+        {
+            Make(makers, made, settings, node, cancel);
+            ShowModels(settings, node, output, cancel);
+            var iterations = plan.Flow == FlowKind.Online ? ShowPrompts(plan, makers.Prompts!(), output) : ShowBatches(makers.Batches!(), output);
+            ShowRoles(settings, output);
+            ShowSchedule(settings, plan, iterations, output);
+        }
+        finally
+        {
+            foreach (var role in Enumerable.Reverse(made).OfType<IDisposable>())
+                role.Dispose();
+        }
+    }
+
+    // All roles, because it is they who borrow models: what no role uses is not loaded in a run either.
+    private static void Make(RunRoles makers, List<object> made, RunSettings settings, NodeContext node, CancellationToken cancel)
+    {
+        using var lease = node.Devices.Take(settings.Device, cancel);
+        Func<object>?[] all = [makers.Rollout, makers.Experience, .. makers.Scorers.Values, .. makers.Trainers.Values];
+        foreach (var make in all.OfType<Func<object>>())
+            made.Add(make());
+    }
+
+    private static void ShowSchedule(RunSettings settings, StagePlan plan, long iterations, TextWriter output)
+    {
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"iterations: {iterations}; measured every {plan.EvaluateEvery}, checkpoint every {settings.Run.CheckpointEvery}"));
         output.WriteLine($"run folder: {Path.Combine(settings.Run.Folder, settings.Run.Name.Length > 0 ? settings.Run.Name : settings.Stage.Name)} (a number is added when it is taken)");
         output.WriteLine("dry run: everything loads; no step was made, nothing was written.");
@@ -26,7 +51,7 @@ internal static class DryRun
     private static void ShowModels(RunSettings settings, NodeContext node, TextWriter output, CancellationToken cancel)
     {
         var store = node.Create(settings.Models);
-        foreach (var name in store.Names)
+        foreach (var name in store.Borrowed)
         {
             using var lease = node.Devices.Take(settings.Device, cancel);
             using var model = store.Borrow(name);

@@ -46,6 +46,8 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         var bound = RunBinder.Bind(request.Config, plugins.Catalog);
         foreach (var remark in bound.Remarks)
             host.Console.Line(remark);
+        if (request.IsDryRun && request.Resume is not null)
+            RunFolder.Find(request.Resume, bound.Settings.Run.Folder, NameOf(bound));
         if (request.IsDryRun)
             return DryRun(bound, plugins.Catalog, output, cancel);
 
@@ -116,7 +118,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     private static (RunFolder Folder, string? Checkpoint) OpenFolder(BoundRun bound, string? resume)
     {
         var run = bound.Settings.Run;
-        var name = run.Name.Length > 0 ? run.Name : bound.Settings.Stage.Name;
+        var name = NameOf(bound);
         if (resume is null)
             return (RunFolder.Create(run.Folder, name, bound.EffectiveText()), null);
         var (folder, checkpoint) = RunFolder.Find(resume, run.Folder, name);
@@ -127,6 +129,9 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         return (folder, checkpoint);
     }
 
+    private static string NameOf(BoundRun bound) =>
+        bound.Settings.Run.Name.Length > 0 ? bound.Settings.Run.Name : bound.Settings.Stage.Name;
+
     private NodeContext NodeOf(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log)
     {
         var models = bound.Settings.Models;
@@ -134,6 +139,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         {
             Seed = bound.Settings.Seed,
             RunFolder = runFolder,
+            Device = bound.Settings.Device,
             Log = log,
             Devices = host.Devices,
             SharedOptions = models.Options is null ? new Dictionary<string, object>() : new Dictionary<string, object> { [models.Name] = models.Options },

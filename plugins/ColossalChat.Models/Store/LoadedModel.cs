@@ -18,8 +18,9 @@ internal sealed class LoadedModel : IDisposable
     /// <summary>Loads it.</summary>
     public LoadedModel(ModelSource source, TextModel text, INodeContext context)
     {
+        DeviceName = source.Device.Length > 0 ? source.Device : context.Device;
         (Source, Text, _folder) = (source, text, ModelFolder.Read(source.Path));
-        var (precision, device) = (Precisions.Parse(source.Precision), Devices.Parse(source.Device));
+        var (precision, device) = (Precisions.Parse(source.Precision), Devices.Parse(DeviceName));
         var key = new RandomKey(context.Seed, RandomPurpose.Initialisation);
         RandomKey? initialise = source.Initialise ? key : null;
         if (source.Head == "value")
@@ -48,6 +49,9 @@ internal sealed class LoadedModel : IDisposable
         }
     }
 
+    /// <summary>Device it computes on.</summary>
+    public string DeviceName { get; }
+
     /// <summary>Where it came from.</summary>
     public ModelSource Source { get; }
 
@@ -69,8 +73,8 @@ internal sealed class LoadedModel : IDisposable
     /// <summary>Judges text with it.</summary>
     public ILanguageModel LanguageModel { get; }
 
-    /// <summary>Loans that are out.</summary>
-    public int Loans { get; set; }
+    /// <summary>Loans that are out, each under the name it was borrowed by.</summary>
+    public List<string> Loans { get; } = [];
 
     /// <summary>
     /// Writes the model as others read it: adapters merged in; the adapter alone beside it in <c>adapter/</c>. A value

@@ -16,7 +16,7 @@ internal sealed class Loan(string name, LoadedModel model, bool withAdapter, Act
     public string Name { get; } = name;
 
     /// <inheritdoc/>
-    public string DeviceName => model.Source.Device;
+    public string DeviceName => model.DeviceName;
 
     /// <inheritdoc/>
     public ICausalModel Body => model.Body;

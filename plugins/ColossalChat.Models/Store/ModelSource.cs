@@ -13,8 +13,8 @@ public sealed record ModelSource : ICheckedOptions
     /// <summary>Element type of the weights in memory: float32, bfloat16 or float16. Default float32.</summary>
     public string Precision { get; init; } = "float32";
 
-    /// <summary>Where it computes: cpu or cuda:N. Default cpu.</summary>
-    public string Device { get; init; } = "cpu";
+    /// <summary>Where it computes: cpu or cuda:N; empty is the run's device. Default empty.</summary>
+    public string Device { get; init; } = "";
 
     /// <summary>
     /// language, or value: one number a token, for a critic or reward model. A value model may start from a language
@@ -51,7 +51,7 @@ public sealed record ModelSource : ICheckedOptions
             yield return "path is missing; name a model folder, or give same-as.";
         if (Precisions.Find(Precision) is null)
             yield return $"precision is {Precision}; it must be {Precisions.Allowed}.";
-        if (!Devices.IsName(Device))
+        if (Device.Length > 0 && !Devices.IsName(Device))
             yield return $"device is {Device}; it must be cpu or cuda:N.";
         if (Head is not ("language" or "value"))
             yield return $"head is {Head}; it must be language or value.";

@@ -15,6 +15,16 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
     public IReadOnlyList<string> Names { get; } = [.. options.Models.Keys.Order(StringComparer.Ordinal)];
 
     /// <inheritdoc/>
+    public IReadOnlyList<string> Borrowed
+    {
+        get
+        {
+            lock (_lock)
+                return [.. _loaded.Values.SelectMany(model => model.Loans).Distinct().Order(StringComparer.Ordinal)];
+        }
+    }
+
+    /// <inheritdoc/>
     public IBorrowedModel Borrow(string name)
     {
         var owner = OwnerOf(name);
@@ -26,8 +36,8 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
                 _loaded.Add(owner, model);
             }
 
-            model.Loans++;
-            return new Loan(name, model, withAdapter: owner == name, () => GiveBack(owner));
+            model.Loans.Add(name);
+            return new Loan(name, model, withAdapter: owner == name, () => GiveBack(owner, name));
         }
     }
 
@@ -65,11 +75,14 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
         return source.SameAs.Length > 0 ? source.SameAs : name;
     }
 
-    private void GiveBack(string owner)
+    private void GiveBack(string owner, string name)
     {
         lock (_lock)
         {
-            if (!_loaded.TryGetValue(owner, out var model) || --model.Loans > 0)
+            if (!_loaded.TryGetValue(owner, out var model))
+                return;
+            model.Loans.Remove(name);
+            if (model.Loans.Count > 0)
                 return;
             _loaded.Remove(owner);
             model.Dispose();

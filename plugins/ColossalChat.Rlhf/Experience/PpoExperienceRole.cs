@@ -29,6 +29,8 @@ public sealed class PpoExperienceRole : IExperienceRole
     {
         var scored = ScoredRows.Of(window);
         var rows = scored.Rows;
+        if (rows.Count == 0 && scored.Failed > 0)
+            throw new UserErrorException($"All {scored.Failed} answers of an iteration failed to be scored, so there is nothing to learn from: {scored.FirstReason}.", ExitCode.Failed);
         if (_options.NormaliseRewards)
             _scale.Observe(rows.Select(row => row.Score));
         var (metrics, estimate, advantages) = Estimate(scored);

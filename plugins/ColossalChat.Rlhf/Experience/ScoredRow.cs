@@ -30,20 +30,24 @@ internal sealed record ScoredRow(
 /// <param name="Failed">Answers that some scorer failed on.</param>
 /// <param name="NotApplicable">Answers that some scorer has nothing to say about.</param>
 /// <param name="Empty">Answers without a target token.</param>
-internal sealed record ScoredRows(IReadOnlyList<ScoredRow> Rows, int Failed, int NotApplicable, int Empty)
+/// <param name="FirstReason">Why the first of the failed ones failed; empty when none did.</param>
+internal sealed record ScoredRows(IReadOnlyList<ScoredRow> Rows, int Failed, int NotApplicable, int Empty, string FirstReason)
 {
     /// <summary>Sorts a window's answers into usable and not. A missing score is never taken for 0.</summary>
     public static ScoredRows Of(IReadOnlyList<ScoredRollout> window)
     {
         var rows = new List<ScoredRow>();
-        var (failed, notApplicable, empty) = (0, 0, 0);
+        var (failed, notApplicable, empty, firstReason) = (0, 0, 0, "");
         foreach (var scored in window)
         {
             for (var row = 0; row < scored.Rollout.Rows; row++)
             {
                 var outcomes = scored.Scores.Values.Select(scores => scores.Outcomes[row]).ToArray();
                 if (outcomes.Contains(ScoreOutcome.Failed))
-                    failed++;
+                {
+                    if (failed++ == 0)
+                        firstReason = scored.Scores.Values.First(scores => scores.Outcomes[row] == ScoreOutcome.Failed).Reasons[row];
+                }
                 else if (outcomes.Contains(ScoreOutcome.NotApplicable))
                     notApplicable++;
                 else if (!scored.Rollout.IsTarget[row].Span.Contains(true))
@@ -53,7 +57,7 @@ internal sealed record ScoredRows(IReadOnlyList<ScoredRow> Rows, int Failed, int
             }
         }
 
-        return new ScoredRows(rows, failed, notApplicable, empty);
+        return new ScoredRows(rows, failed, notApplicable, empty, firstReason);
     }
 
     private static ScoredRow Read(ScoredRollout scored, int row)

@@ -49,10 +49,18 @@ public sealed class PpoExperienceTests
     [Fact]
     public void A_window_without_a_usable_row_makes_empty_experience()
     {
-        var rollout = NewRollout([[5]]);
-        var window = NewRole().Build([With(rollout, Scores.Of(ScoreKind.Rewards, Ragged.Scalars<float>(new[] { float.NaN })))], 2);
+        var nothingToSay = Scores.Of(ScoreKind.Rewards, Ragged.Scalars<float>(new[] { 0f })) with { Outcomes = [ScoreOutcome.NotApplicable] };
+        var window = NewRole().Build([With(NewRollout([[5]]), nothingToSay)], 2);
         Assert.All(window.PerRank, experience => Assert.Equal(0, experience.Rows));
-        Assert.Equal(1, window.Metrics["reward/failed"]);
+        Assert.Equal(1, window.Metrics["reward/not_applicable"]);
+    }
+
+    [Fact]
+    public void A_window_whose_rows_all_failed_is_an_error_that_says_why()
+    {
+        var failure = Assert.Throws<UserErrorException>(() => NewRole().Build([With(NewRollout([[5], [6]]), [float.NaN, float.NaN])], 1));
+        Assert.Contains("All 2 answers", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("value 0 of row 0 is NaN", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]

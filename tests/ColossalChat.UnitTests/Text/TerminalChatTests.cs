@@ -60,6 +60,14 @@ public sealed class TerminalChatTests : IDisposable
     }
 
     [DataFact]
+    public async Task Questions_stand_alone_and_examples_are_shown_When_asked_for()
+    {
+        var output = await Talk("Hi\nBye", start: new TerminalChatStart { IsSingleTurn = true, Examples = ["Say thanks.", "Count to 3."] });
+        Assert.Equal(_model.Text!.Template.Encode([new(ChatRole.System, "Be kind."), new(ChatRole.User, "Bye")], true).Ids, _model.Prompts[1].Prompt.ToArray());
+        Assert.Contains("Say thanks.  |  Count to 3.", output, StringComparison.Ordinal);
+    }
+
+    [DataFact]
     public async Task The_stop_key_ends_the_answer_and_not_the_conversation()
     {
         var output = await Talk("Hi\nBye", new PressedOnce());
@@ -73,15 +81,15 @@ public sealed class TerminalChatTests : IDisposable
         using var cancel = new CancellationTokenSource();
         await cancel.CancelAsync();
         var chat = new TerminalChat(new TerminalChatOptions(), new TextNode(), new NeverPressed());
-        Assert.Equal(ExitCode.Interrupted, await chat.RunAsync(_model, new StringReader("Hi"), new StringWriter(), cancel.Token));
+        Assert.Equal(ExitCode.Interrupted, await chat.RunAsync(_model, new TerminalChatStart(), new StringReader("Hi"), new StringWriter(), cancel.Token));
     }
 
-    private async Task<string> Talk(string script, IStopKey? stopKey = null)
+    private async Task<string> Talk(string script, IStopKey? stopKey = null, TerminalChatStart? start = null)
     {
         var output = new StringWriter();
         var options = new TerminalChatOptions { System = "Be kind.", MaxTokens = 32 };
         var chat = new TerminalChat(options, new TextNode(), stopKey ?? new NeverPressed());
-        Assert.Equal(ExitCode.Ok, await chat.RunAsync(_model, new StringReader(script), output, CancellationToken.None));
+        Assert.Equal(ExitCode.Ok, await chat.RunAsync(_model, start ?? new TerminalChatStart(), new StringReader(script), output, CancellationToken.None));
         return output.ToString();
     }
 
