@@ -29,6 +29,7 @@ internal sealed class HuggingFaceFormat(INodeContext context) : IModelFormat
     public IOpenModel Open(string folder, ModelOpenOptions options)
     {
         var found = ModelFolder.Read(folder);
+        found.CheckReadable(context);
         var device = Devices.Parse(options.Device);
         var precision = options.Precision is { } name ? Precisions.Parse(name)
             : options.Device == "cpu" ? ScalarType.Float32

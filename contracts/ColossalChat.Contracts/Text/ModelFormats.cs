@@ -10,8 +10,25 @@ public static class ModelFormats
         if (!Directory.Exists(folder))
             throw new UserErrorException($"Model folder '{folder}' does not exist; give a folder with config.json and weights.", ExitCode.NotFound);
         var names = node.NamesOf<IModelFormat>();
-        var format = names.Select(node.Resolve<IModelFormat>).FirstOrDefault(candidate => candidate.CanOpen(folder))
-            ?? throw new UserErrorException($"No model format understands '{folder}'; tried: {string.Join(", ", names)}. It needs a config.json with a supported model_type.");
-        return format.Open(folder, options);
+        var formats = names.Select(name => (Name: name, Format: node.Resolve<IModelFormat>(name))).ToArray();
+        if (formats.Select(candidate => candidate.Format).FirstOrDefault(format => format.CanOpen(folder)) is { } claims)
+            return claims.Open(folder, options);
+
+        // What a format says when it is made to try is the reason that a person needs: which file, which value, what is allowed.
+        var reasons = new List<string>();
+        foreach (var (name, format) in formats)
+        {
+            try
+            {
+                return format.Open(folder, options);
+            }
+            catch (UserErrorException error)
+            {
+                reasons.Add($"{name}: {error.Message}");
+            }
+        }
+
+        throw new UserErrorException(
+            $"No model format understands '{folder}'. {(reasons.Count == 0 ? "No plugin offers one." : string.Join(' ', reasons))}");
     }
 }

@@ -48,8 +48,20 @@ internal sealed class ModelFolder
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new UserErrorException($"{file} is broken: {e.Message} Mend it or fetch it again.", inner: e);
+            var line = e is JsonException { LineNumber: { } number } ? $" at line {number + 1}" : "";
+            throw new UserErrorException($"{file} is broken: it is not valid JSON{line} ({e.Message.Split(" LineNumber")[0].TrimEnd('.')}). Mend it or fetch it again.", inner: e);
         }
+    }
+
+    /// <summary>Says why this program cannot build the model, when it cannot.</summary>
+    /// <exception cref="UserErrorException">No family of that name is there, or the weights are quantised.</exception>
+    public void CheckReadable(INodeContext context)
+    {
+        var families = context.NamesOf<IModelFamily>();
+        if (!families.Contains(ModelType))
+            throw new UserErrorException($"{Path} has model_type {ModelType}; allowed here: {string.Join(", ", families)}.");
+        if (IsQuantised)
+            throw new UserErrorException($"{Path} holds quantised weights (quantization_config in config.json); use the model's plain weights, or a plugin that reads these.");
     }
 
     /// <summary>Ids that end a text, as config.json and generation_config.json name them: a number or a list.</summary>
@@ -123,8 +135,7 @@ internal sealed class ModelFolder
         Func<ICausalModel, IReadOnlyList<ParameterSlot>> parameters,
         HashSet<string> ignored)
     {
-        if (!context.NamesOf<IModelFamily>().Contains(ModelType))
-            throw new UserErrorException($"{Path} has model_type {ModelType}; families here: {string.Join(", ", context.NamesOf<IModelFamily>())}.");
+        CheckReadable(context);
         var model = context.Resolve<IModelFamily>(ModelType).Create(ConfigJson, precision, device, initialise);
         try
         {

@@ -42,8 +42,8 @@ public sealed record ModelSource : ICheckedOptions
     {
         if (SameAs.Length > 0)
         {
-            if (this != new ModelSource { SameAs = SameAs })
-                yield return $"same-as is {SameAs}; it excludes all other keys of this model.";
+            if (OtherKeys() is { Length: > 0 } others)
+                yield return $"same-as is {SameAs}; it excludes all other keys of this model, and {string.Join(", ", others)} is set too. Remove {string.Join(", ", others)}; or, for weights of its own, remove same-as (same-as = \"\" on the command line).";
             yield break;
         }
 
@@ -57,5 +57,16 @@ public sealed record ModelSource : ICheckedOptions
             yield return $"head is {Head}; it must be language or value.";
         if (AdapterPath.Length > 0 && Adapter is null)
             yield return $"adapter-path is {AdapterPath}, and there is no adapter; add one, such as adapter {{ use = lora }}.";
+    }
+
+    private string[] OtherKeys()
+    {
+        var initial = new ModelSource();
+        (string Key, bool IsSet)[] keys =
+        [
+            ("path", Path != initial.Path), ("precision", Precision != initial.Precision), ("device", Device != initial.Device), ("head", Head != initial.Head),
+            ("adapter", Adapter != initial.Adapter), ("adapter-path", AdapterPath != initial.AdapterPath), ("initialise", Initialise != initial.Initialise),
+        ];
+        return [.. keys.Where(key => key.IsSet).Select(key => key.Key)];
     }
 }

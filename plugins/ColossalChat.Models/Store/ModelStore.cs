@@ -51,7 +51,7 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
         lock (_lock)
         {
             if (!_texts.TryGetValue(folder, out var text))
-                _texts.Add(folder, text = FolderText.Open(context, folder));
+                _texts.Add(folder, text = FolderText.Open(context, Existing(folder, OwnerOf(name))));
             return text;
         }
     }
@@ -74,6 +74,12 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
                 $"There is no model '{name}'; models are: {(Names.Count == 0 ? "none" : string.Join(", ", Names))}. Add models {{ {name} {{ path = ... }} }} to the configuration.");
         return source.SameAs.Length > 0 ? source.SameAs : name;
     }
+
+    private static string Existing(string folder, string owner) => Directory.Exists(folder)
+        ? folder
+        : throw new UserErrorException(
+            $"models.{owner}.path: the model folder '{folder}' of '{owner}' does not exist. Relative paths start from the current folder, {Directory.GetCurrentDirectory()}.",
+            ExitCode.NotFound);
 
     private void GiveBack(string owner, string name)
     {

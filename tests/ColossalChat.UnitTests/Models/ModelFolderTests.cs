@@ -161,6 +161,9 @@ public sealed class ModelFolderTests : IDisposable
         var error = Assert.Throws<UserErrorException>(() => ModelFolder.Read(_root).LoadLanguageModel(SmallModel.Node(), ScalarType.Float32, CPU, null));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.False(SmallModel.Node().Resolve<IModelFormat>("hugging-face").CanOpen(_root));
+        var opening = Assert.Throws<UserErrorException>(() => SmallModel.Node().OpenModel(_root, new ModelOpenOptions()));
+        Assert.StartsWith("No model format understands", opening.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, opening.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -132,12 +132,21 @@ public sealed class ModelStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_that_is_not_there_is_named_with_its_key()
+    {
+        using var store = Store(new() { ["critic"] = new ModelSource { Path = Path.Combine(_root, "nowhere") } });
+        var error = Assert.Throws<UserErrorException>(() => store.Borrow("critic"));
+        Assert.Equal(ExitCode.NotFound, error.ExitCode);
+        Assert.StartsWith($"models.critic.path: the model folder '{Path.Combine(_root, "nowhere")}' of 'critic' does not exist.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Problems_of_settings_name_key_value_and_remedy()
     {
         Assert.Equal(
             ["path is missing", "precision is float8", "device is gpu", "head is both", "adapter-path is x"],
             new ModelSource { Precision = "float8", Device = "gpu", Head = "both", AdapterPath = "x" }.Problems().Select(p => p.Split([';', ','])[0]));
-        Assert.Contains("excludes all other keys", Assert.Single(new ModelSource { SameAs = "a", Path = "b" }.Problems()), StringComparison.Ordinal);
+        Assert.Contains("same-as is a; it excludes all other keys of this model, and path, head is set too. Remove path, head;", Assert.Single(new ModelSource { SameAs = "a", Path = "b", Head = "value" }.Problems()), StringComparison.Ordinal);
         var options = new ModelStoreOptions
         {
             Models = new Dictionary<string, ModelSource>
