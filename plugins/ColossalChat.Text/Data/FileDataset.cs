@@ -39,6 +39,14 @@ internal sealed class FileDataset : IDataset
         return dataset;
     }
 
+    /// <summary>Verbs about a file have nothing to say of one without rows.</summary>
+    /// <exception cref="UserErrorException">No file has a row, not even a malformed one.</exception>
+    public void RefuseEmpty()
+    {
+        if (_rows.Count == 0 && _problems.Count == 0)
+            throw new UserErrorException($"{string.Join(", ", _formats.Select(entry => entry.File))} is empty: it has no rows. Give a JSON list, jsonl or plain text file with at least one.");
+    }
+
     private void Read(string file, DataFormat format, BadRows onBadRow)
     {
         var layout = RowReader.LayoutOf(file, isText: false);

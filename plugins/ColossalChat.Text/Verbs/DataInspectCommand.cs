@@ -35,6 +35,7 @@ internal sealed class DataInspectCommand : CliCommand<DataInspectOptions>
     protected override Task<ExitCode> RunAsync(DataInspectOptions options, CliContext context, CancellationToken cancel)
     {
         var dataset = FileDataset.Load([options.File], options.Format, BadRows.Skip);
+        dataset.RefuseEmpty();
         var output = context.Out;
         output.WriteLine($"{options.File}: {dataset.Formats[0].Format.ToString().ToLowerInvariant()}, {dataset.Rows.Count} rows, {dataset.Problems.Count} malformed");
         output.WriteLine($"parts: {Parts(dataset.Rows)}");

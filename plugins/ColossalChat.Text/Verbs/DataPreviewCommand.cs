@@ -48,6 +48,7 @@ internal sealed class DataPreviewCommand : CliCommand<DataPreviewOptions>
     {
         var text = ModelText.Open(context.Node, options.Model, options.Template);
         var dataset = FileDataset.Load([options.File], options.Format, BadRows.Skip);
+        dataset.RefuseEmpty();
         var maxTokens = options.MaxTokens == 0 ? ModelContext.OfFolder(options.Model) ?? int.MaxValue : options.MaxTokens;
         var colours = ReferenceEquals(context.Out, Console.Out) && !Console.IsOutputRedirected
             && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));

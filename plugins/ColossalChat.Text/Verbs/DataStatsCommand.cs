@@ -36,6 +36,7 @@ public sealed record DataStatsOptions
 internal sealed class DataStatsCommand : CliCommand<DataStatsOptions>
 {
     private const int BarWidth = 40;
+    private const int ProblemsShown = 5;
 
     /// <inheritdoc/>
     public override string Path => "data stats";
@@ -48,12 +49,17 @@ internal sealed class DataStatsCommand : CliCommand<DataStatsOptions>
     {
         var text = ModelText.Open(context.Node, options.Model, options.Template);
         var dataset = FileDataset.Load([options.File], options.Format, BadRows.Skip);
+        dataset.RefuseEmpty();
         var maxTokens = ModelContext.Resolve(options.MaxTokens, options.Model);
         var statistics = Count(dataset, text, maxTokens);
         if (options.Json)
             context.Out.WriteLine(statistics.ToJsonString());
         else
             Print(context.Out, statistics);
+        foreach (var problem in dataset.Problems.Take(ProblemsShown))
+            context.Error.WriteLine($"{problem.File}, row {problem.Row}: {problem.Message}");
+        if (dataset.Problems.Count > ProblemsShown)
+            context.Error.WriteLine($"... and {dataset.Problems.Count - ProblemsShown} more; `data inspect` shows more of them");
         return Task.FromResult(ExitCode.Ok);
     }
 

@@ -25,6 +25,16 @@ public sealed class DataVerbTests : IDisposable
         Assert.Contains("a.jsonl, row 2: field 'output' is a number", output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("[]")]
+    public async Task An_empty_file_is_called_empty(string content)
+    {
+        var file = _folder.Write("empty.json", content);
+        var error = await Assert.ThrowsAsync<UserErrorException>(() => Run("data-inspect", new DataInspectOptions { File = file }));
+        Assert.Contains("empty.json is empty: it has no rows", error.Message, StringComparison.Ordinal);
+    }
+
     [DataFact]
     public async Task Preview_marks_the_tokens_that_carry_loss()
     {
