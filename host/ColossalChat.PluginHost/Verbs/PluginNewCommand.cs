@@ -10,9 +10,9 @@ public sealed record PluginNewOptions
     [CliHelp("loss or reward")]
     public required string Kind { get; init; }
 
-    /// <summary>Name in the configuration, lower-case words joined by hyphens.</summary>
+    /// <summary>Its name as in the configuration (polite-reward) or as of the project (PoliteReward); each gives the other.</summary>
     [CliArgument(1)]
-    [CliHelp("its name in the configuration, such as polite-reward")]
+    [CliHelp("its name: polite-reward or PoliteReward; the configuration calls it polite-reward, the project PoliteReward")]
     public required string Name { get; init; }
 
     /// <summary>Folder to write the plugin's folder into.</summary>
@@ -37,7 +37,7 @@ public sealed class PluginNewCommand : CliCommand<PluginNewOptions>
         var name = KebabCase.Of(options.Name);
         if (!KebabCase.IsKebab(name) || !char.IsAsciiLetter(name[0]))
             throw new UserErrorException(
-                $"'{options.Name}' cannot be a plugin's name. Use lower-case words of letters and digits joined by hyphens, beginning with a letter, such as polite-reward.",
+                $"'{options.Name}' cannot be a plugin's name. Use words of letters and digits, beginning with a letter, such as polite-reward or PoliteReward.",
                 ExitCode.Usage);
 
         var project = KebabCase.ToPascal(name);

@@ -6,7 +6,10 @@ internal sealed class PluginTemplate
     private const string Project =
         """
         <Project Sdk="Microsoft.NET.Sdk">
-          <Import Project="$(COLOSSALCHAT_HOME)/sdk/ColossalChat.Plugin.props" /></Project>
+          <Import Project="$(COLOSSALCHAT_HOME)/sdk/ColossalChat.Plugin.props" Condition="'$(COLOSSALCHAT_HOME)' != ''" />
+          <PropertyGroup Condition="'$(COLOSSALCHAT_HOME)' == ''"><TargetFramework>net10.0</TargetFramework></PropertyGroup>
+          <Target Name="NeedsHome" BeforeTargets="Restore;CollectPackageReferences" Condition="'$(COLOSSALCHAT_HOME)' == ''"><Error Text="Set COLOSSALCHAT_HOME to the folder of ColossalChat.Host.dll, then build again." /></Target>
+        </Project>
 
         """;
 
@@ -93,9 +96,9 @@ internal sealed class PluginTemplate
         _ => null,
     };
 
-    /// <summary>Builds the plugin straight into the host's plugin folder.</summary>
+    /// <summary>Builds the plugin into a plugin folder of one's own, which <c>--plugins my-plugins</c> loads.</summary>
     public static string BuildCommand(string folder, string project) =>
-        $"COLOSSALCHAT_HOME={AppContext.BaseDirectory.TrimEnd('/')} dotnet build -c Release {folder} -o {Path.Combine(AppContext.BaseDirectory, "plugins", project)}";
+        $"COLOSSALCHAT_HOME={AppContext.BaseDirectory.TrimEnd('/')} dotnet build -c Release {folder} -o my-plugins/{project}";
 
     /// <summary>File names and their content.</summary>
     public IEnumerable<(string File, string Text)> Files(string project, string name)
@@ -106,7 +109,7 @@ internal sealed class PluginTemplate
             $"""
             # {project}
 
-            Build it into the host (COLOSSALCHAT_HOME is the folder of ColossalChat.Host.dll) with `dotnet build -c Release -o "$COLOSSALCHAT_HOME/plugins/{project}"` and use it with `{_use} = {name}` under `colossalchat` in cluster.hocon; `colossalchat plugin info {name}` shows its options.
+            Build it with `dotnet build -c Release {project} -o my-plugins/{project}` from the folder above this one (COLOSSALCHAT_HOME is the folder of ColossalChat.Host.dll). Use it with `plugins.folder = my-plugins` and `{_use} = {name}` under `colossalchat` in cluster.hocon; `colossalchat plugin info {name} --plugins my-plugins` shows its options.
 
             """);
     }
