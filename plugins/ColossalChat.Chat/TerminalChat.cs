@@ -22,13 +22,16 @@ internal sealed class TerminalChat(TerminalChatOptions options, INodeContext nod
             await output.WriteLineAsync("(Every question stands alone; nothing is remembered.)").ConfigureAwait(false);
         if (start.Examples.Count > 0)
             await output.WriteLineAsync($"(Try: {string.Join("  |  ", start.Examples)})").ConfigureAwait(false);
+        var isAsking = true;
         try
         {
             while (true)
             {
+                isAsking = true;
                 await output.WriteAsync("you> ").ConfigureAwait(false);
                 await output.FlushAsync(cancel).ConfigureAwait(false);
                 var line = await ReadLineAsync(input, cancel).ConfigureAwait(false);
+                isAsking = false;
                 if (echoes || line is null)
                     await output.WriteLineAsync(line ?? "").ConfigureAwait(false);
                 if (line is null || line.Trim() is "/exit" or "/quit")
@@ -46,7 +49,7 @@ internal sealed class TerminalChat(TerminalChatOptions options, INodeContext nod
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             await output.WriteLineAsync().ConfigureAwait(false);
-            return ExitCode.Interrupted;
+            return isAsking ? ExitCode.Ok : ExitCode.Interrupted; // At the prompt Ctrl+C is how one leaves.
         }
     }
 

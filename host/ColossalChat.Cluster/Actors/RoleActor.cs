@@ -135,8 +135,10 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     private void Report(Attempt running, string reason, Repair repair, ExitCode exitCode)
     {
         _isFailed = true;
+        var batch = running.Call.Batch == default ? "" : $" (batch {running.Call.Batch})";
+        var end = reason.TrimEnd() is [.., '.' or '!' or '?'] ? "" : ".";
         Flow.Run.Tell(new RoleFailed(Flow.Epoch, Role, running.Call.Batch,
-            $"{Role} failed to {running.Call.What} (batch {running.Call.Batch}): {reason}", repair, exitCode));
+            $"{Role} failed to {running.Call.What}{batch}: {reason.TrimEnd()}{end}", repair, exitCode));
     }
 
     private void Restart()

@@ -50,7 +50,7 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
         catch (Exception error)
         {
             // Nobody can mend it any more, and the run must end all the same.
-            _log.Error(error, "A role threw while it was disposed.");
+            _log.Warning(error, "A role threw while it was disposed.");
         }
 
         _role = null;

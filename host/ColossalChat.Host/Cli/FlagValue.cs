@@ -48,6 +48,7 @@ internal static class FlagValue
             _ when plain == typeof(double) || plain == typeof(float) => "a number",
             _ when plain == typeof(TimeSpan) => "seconds, such as 30",
             _ when plain == typeof(bool) => "true or false",
+            _ when plain == typeof(ulong) || plain == typeof(uint) || plain == typeof(ushort) || plain == typeof(byte) => "a whole number from 0",
             _ => "a whole number",
         };
     }

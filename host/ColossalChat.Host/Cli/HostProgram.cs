@@ -51,6 +51,7 @@ internal static class HostProgram
         {
             UserErrorException user => (user.Message, user.ExitCode),
             OperationCanceledException => ("Stopped.", ExitCode.Interrupted),
+            IOException io when FileInTheWay(io) is { } file => ($"{file} is a file, and a folder is needed there. Give another folder.", ExitCode.Usage),
             OutOfMemoryException => ($"Out of memory: {failure.Message} Use a smaller model, batch or context.", ExitCode.Resource),
             _ => ($"{failure.GetType().Name}: {failure.Message.ReplaceLineEndings(" ")}{(isVerbose ? "" : " (run again with -v for details)")}", ExitCode.Failed),
         };
@@ -58,6 +59,20 @@ internal static class HostProgram
         if (isVerbose)
             error.WriteLine(failure);
         return code;
+    }
+
+    // The system says only that a part of the path is missing; the path is the quoted word of its message.
+    private static string? FileInTheWay(IOException failure)
+    {
+        var place = failure.Message.Split('\'') is [_, var quoted, ..] ? quoted : null;
+        while (!string.IsNullOrEmpty(place) && !Directory.Exists(place))
+        {
+            if (File.Exists(place))
+                return failure is FileNotFoundException ? null : place;
+            place = Path.GetDirectoryName(place);
+        }
+
+        return null;
     }
 
     private static async Task<ExitCode> RunAsync(IReadOnlyList<string> args, HostServices host, TextWriter output)
@@ -70,10 +85,10 @@ internal static class HostProgram
             return await ShowAsync(parsed, output, host.Console.Error).ConfigureAwait(false);
         if (tree.VerbOf(parsed.CommandResult.Command) is not { } verb)
             return await HelpAsync(tree, parsed, args, output, host.Console).ConfigureAwait(false);
-        if (parsed.Errors.Count > 0)
+        if (parsed.Errors.Count > 0 || VerbTree.StrangeOptions(parsed).Count > 0)
             return Usage(parsed, host.Console);
         var options = verb.Options.Read(parsed);
-        using var stop = new StopSignals(host.Console);
+        using var stop = new StopSignals(host);
         var context = new CliContext(node, output, host.Console.Error, new StageRunner(host));
         return await verb.Verb.RunAsync(options, context, stop.Token).ConfigureAwait(false);
     }

@@ -1,18 +1,23 @@
 using System.Runtime.InteropServices;
+using ColossalChat.Contracts;
 using ColossalChat.Host.Node;
 
 namespace ColossalChat.Host.Cli;
 
 /// <summary>
 /// Ctrl+C and a polite kill. The first asks the running verb to come to a good end (a training run finishes its step and
-/// saves a checkpoint); the second ends the process at once.
+/// saves a checkpoint); the second ends the process at once. Verbs that are no run end at the first.
 /// </summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
 
-    public StopSignals(HostConsole console)
+    // A verb that does not look at its token must not outlive a wish to end it: it holds nothing that has to be saved.
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(1);
+    private Timer? _lastWord;
+
+    public StopSignals(HostServices host)
     {
         foreach (var signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM])
             _registrations.Add(PosixSignalRegistration.Create(signal, context =>
@@ -20,8 +25,12 @@ internal sealed class StopSignals : IDisposable
                 if (_stop.IsCancellationRequested)
                     return; // Left to the system, which ends the process.
                 context.Cancel = true;
-                console.Line("Stopping after this step; press Ctrl+C again to end at once.");
+                var isRun = host.Runs.Any;
+                if (isRun)
+                    host.Console.Line("Stopping after this step; press Ctrl+C again to end at once.");
                 _stop.Cancel();
+                if (!isRun)
+                    _lastWord = new Timer(_ => Environment.Exit((int)ExitCode.Interrupted), null, s_grace, Timeout.InfiniteTimeSpan);
             }));
     }
 
@@ -33,6 +42,7 @@ internal sealed class StopSignals : IDisposable
     {
         foreach (var registration in _registrations)
             registration.Dispose();
+        _lastWord?.Dispose();
         _stop.Dispose();
     }
 }

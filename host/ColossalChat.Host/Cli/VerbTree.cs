@@ -82,17 +82,30 @@ internal sealed class VerbTree
     /// <summary>Messages for a command line that does not parse.</summary>
     public static IEnumerable<string> Explain(ParseResult parsed)
     {
+        var strange = StrangeOptions(parsed);
         foreach (var error in parsed.Errors.Where(error => parsed.UnmatchedTokens.Count == 0 || error.Message != "Required command was not provided."))
-            yield return error.Message;
+            if (!strange.Any(option => error.Message.Contains($"'{option}'", StringComparison.Ordinal)))
+                yield return error.Message;
         var command = parsed.CommandResult.Command;
-        string[] known =
-        [
-            .. command.Subcommands.Select(child => child.Name),
-            .. command.Options.Select(option => option.Name),
-        ];
-        foreach (var token in parsed.UnmatchedTokens)
+        string[] options = [.. command.Options.Concat(parsed.RootCommandResult.Command.Options).Select(option => option.Name).Distinct()];
+        string[] known = [.. command.Subcommands.Select(child => child.Name), .. options];
+        foreach (var option in strange)
+            yield return NearestName.Of(option, options) is { } meant ? $"unknown option {option}; did you mean {meant}?" : $"unknown option {option}.";
+        foreach (var token in parsed.UnmatchedTokens.Except(strange))
             if (NearestName.Of(token, known) is { } nearest)
                 yield return $"Did you mean '{nearest}'?";
+    }
+
+    /// <summary>
+    /// Words that look like options and are none. A verb that takes any number of words would swallow them; after
+    /// <c>--</c> words may look as they like.
+    /// </summary>
+    public static IReadOnlyList<string> StrangeOptions(ParseResult parsed)
+    {
+        if (parsed.Tokens.Any(token => token.Value == "--"))
+            return [];
+        var words = parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value);
+        return [.. words.Concat(parsed.UnmatchedTokens).Where(word => word.Length > 2 && word.StartsWith("--", StringComparison.Ordinal)).Distinct()];
     }
 
     /// <summary>Words that call a command.</summary>

@@ -20,18 +20,25 @@ internal sealed class RunListCommand : CliCommand<RunListOptions>
 {
     public override string Path => "run list";
 
-    public override string Summary => "List runs, the newest first: last iteration and how each ended.";
+    public override string Summary => "List runs in a folder and below it, the newest first: last iteration and how each ended.";
 
     protected override async Task<ExitCode> RunAsync(RunListOptions options, CliContext context, CancellationToken cancel)
     {
         var runs = RunReader.All(options.Folder)
-            .Select(run => new { name = run.Name, folder = run.Folder.Path, iteration = run.LastIteration, state = run.LastEvent?.Kind ?? "unknown", time = run.LastEvent?.Time })
+            .Select(run => new { name = System.IO.Path.GetRelativePath(options.Folder, run.Folder.Path), folder = run.Folder.Path, iteration = run.LastIteration, state = run.LastEvent?.Kind ?? "unknown", time = run.LastEvent?.Time })
             .ToArray();
         if (options.Json)
             await context.Out.WriteLineAsync(JsonSerializer.Serialize(runs, JsonLines.Format)).ConfigureAwait(false);
+        else if (runs.Length == 0)
+            await context.Error.WriteLineAsync($"There is no run in {System.IO.Path.GetFullPath(options.Folder)} or below it; --folder looks elsewhere.").ConfigureAwait(false);
         else
+        {
+            var width = Math.Max(30, runs.Max(run => run.name.Length));
+            await context.Out.WriteLineAsync($"{"RUN".PadRight(width)} {"ITERATION",-10} {"STATE",-12} LAST EVENT").ConfigureAwait(false);
             foreach (var run in runs)
-                await context.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{run.name,-30} iteration {run.iteration,-8} {run.state,-12} {run.time:yyyy-MM-dd HH:mm}")).ConfigureAwait(false);
+                await context.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{run.name.PadRight(width)} {run.iteration,-10} {run.state,-12} {run.time:yyyy-MM-dd HH:mm}")).ConfigureAwait(false);
+        }
+
         return ExitCode.Ok;
     }
 }

@@ -1,7 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Runs;
-using ColossalChat.PluginHost;
 
 namespace ColossalChat.Host.Commands;
 
@@ -63,30 +62,12 @@ internal sealed class RunCompareCommand : CliCommand<RunCompareOptions>
 
     private static IEnumerable<(string Key, IReadOnlyList<string> Values)> Differences(IReadOnlyList<RunReader> runs)
     {
-        var settings = runs.Select(run => Flat(run.Folder.EffectiveConfig)).ToArray();
+        var settings = runs.Select(run => FlatSettings.OfFile(run.Folder.EffectiveConfig)).ToArray();
         foreach (var key in settings.SelectMany(values => values.Keys).Distinct())
         {
             string[] values = [.. settings.Select(run => run.GetValueOrDefault(key, "-"))];
             if (values.Distinct().Count() > 1)
                 yield return (key, values);
-        }
-    }
-
-    private static OrderedDictionary<string, string> Flat(string file)
-    {
-        var flat = new OrderedDictionary<string, string>();
-        // Only what the run wrote counts: neither this shell's environment nor includes.
-        var config = ConfigLoader.Load(File.ReadAllText(file), file, [], new Dictionary<string, string>(), new NoHoconFiles());
-        Add(config.Section(ConfigLoader.Root), "");
-        return flat;
-
-        void Add(ConfigNode node, string key)
-        {
-            if (node is ConfigSection section)
-                foreach (var (name, child) in section.Children)
-                    Add(child, key.Length == 0 ? name : $"{key}.{name}");
-            else
-                flat[key] = node is ConfigValue value ? value.Text : HoconWriter.Write(new ConfigSection("", "", new Dictionary<string, ConfigNode> { ["list"] = node }))["list = ".Length..].TrimEnd();
         }
     }
 }

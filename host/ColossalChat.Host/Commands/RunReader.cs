@@ -34,14 +34,19 @@ internal sealed record RunReader(RunFolder Folder, IReadOnlyList<MetricsLine> Li
         foreach (var folder in (string[])[nameOrFolder, Path.Combine(root, nameOrFolder)])
             if (IsRun(folder))
                 return Read(folder);
+        string[] nested = Directory.Exists(root) ? [.. RunFolders(root, MostDepth).Where(folder => Path.GetFileName(folder) == nameOrFolder)] : [];
+        if (nested.Length == 1)
+            return Read(nested[0]);
+        if (nested.Length > 1)
+            throw new UserErrorException($"'{nameOrFolder}' is the name of {nested.Length} runs; give one of {string.Join(", ", nested.Order(StringComparer.Ordinal))}.", ExitCode.Usage);
         throw new UserErrorException($"There is no run '{nameOrFolder}', neither as a folder nor in {root}. `colossalchat run list --folder {root}` shows those that are there.", ExitCode.NotFound);
     }
 
-    /// <summary>All runs of a folder, the newest first.</summary>
+    /// <summary>All runs in a folder and in the folders below it, the newest first.</summary>
     public static IEnumerable<RunReader> All(string root) =>
         Directory.Exists(root)
-            ? Directory.GetDirectories(root).Where(IsRun).OrderByDescending(folder => File.GetLastWriteTimeUtc(new RunFolder(folder).EffectiveConfig)).Select(Read)
-            : throw new UserErrorException($"There is no folder {root}; give the folder of runs with --folder.", ExitCode.NotFound);
+            ? RunFolders(root, MostDepth).OrderByDescending(BegunAt).ThenBy(folder => folder, StringComparer.Ordinal).Select(Read)
+            : throw new UserErrorException($"There is no folder {Path.GetFullPath(root)}; give the folder of runs with --folder.", ExitCode.NotFound);
 
     /// <summary>One metric over the iterations, in order.</summary>
     public IEnumerable<(long Iteration, double Value)> Series(string metric) =>
@@ -50,7 +55,21 @@ internal sealed record RunReader(RunFolder Folder, IReadOnlyList<MetricsLine> Li
     /// <summary>A number as tables show it.</summary>
     public static string Number(double value) => value.ToString("0.#####", CultureInfo.InvariantCulture);
 
-    private static bool IsRun(string folder) => File.Exists(new RunFolder(folder).EffectiveConfig);
+    // Deep enough for runs/quickstart/runs/ppo and what people sort their runs into.
+    private const int MostDepth = 5;
+
+    private static readonly EnumerationOptions s_visible = new() { AttributesToSkip = FileAttributes.Hidden | FileAttributes.ReparsePoint, IgnoreInaccessible = true };
+
+    // Nothing below a run is a run.
+    private static IEnumerable<string> RunFolders(string root, int depth) =>
+        Directory.EnumerateDirectories(root, "*", s_visible).SelectMany(folder =>
+            IsRun(folder) ? [folder] : depth > 1 ? RunFolders(folder, depth - 1) : []);
+
+    private static string[] Marks(RunFolder run) => [run.EffectiveConfig, run.EnvironmentFile, run.Metrics];
+
+    private static bool IsRun(string folder) => Marks(new RunFolder(folder)).Any(File.Exists);
+
+    private static DateTime BegunAt(string folder) => Marks(new RunFolder(folder)).Where(File.Exists).Select(File.GetLastWriteTimeUtc).First();
 
     private static RunReader Read(string folder)
     {

@@ -88,13 +88,17 @@ internal static class ConfigLoader
     {
         var place = new HoconPlace(CommandLine, 0);
         var layer = new HoconSection(place);
-        foreach (var setting in overrides)
+        for (var i = 0; i < overrides.Count; i++)
         {
+            var setting = overrides[i];
             var equals = setting.IndexOf('=', StringComparison.Ordinal);
             var key = equals > 0 ? HoconScanner.ScanKey(setting[..equals]) : null;
             if (key is null)
             {
-                problems.Add(new ConfigProblem(setting, place.ToString(), "this is not key=value, such as roles.reward.use=word-reward."));
+                // A key and its value as two words are one slip.
+                var value = equals < 0 && HoconScanner.ScanKey(setting) is not null && i + 1 < overrides.Count && !overrides[i + 1].Contains('=', StringComparison.Ordinal) ? overrides[++i] : null;
+                var advice = value is null ? ", such as roles.reward.use=word-reward." : $"; write {setting}={value}.";
+                problems.Add(new ConfigProblem(setting, place.ToString(), $"this is not key=value{advice}"));
                 continue;
             }
 

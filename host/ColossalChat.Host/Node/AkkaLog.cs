@@ -19,10 +19,21 @@ internal sealed class AkkaLog : ReceiveActor, IRequiresMessageQueue<ILoggerMessa
     {
         var log = Context.System.Settings.Setup.Get<AkkaLogSetup>() is { HasValue: true } setup ? setup.Value.Log : SilentLog.Instance;
         Receive<InitializeLogger>(_ => Sender.Tell(new LoggerInitialized()));
-        Receive<Error>(line => log.Error(Text(line) + (line.Cause is null ? "" : $" ({line.Cause.GetType().Name}: {line.Cause.Message})")));
-        Receive<Warning>(line => log.Warning(Text(line)));
+        Receive<Error>(line =>
+        {
+            // What fails in a run is told by the run itself, in one sentence at its end; this is where it happened.
+            if (line.LogSource.Contains(RunActors, StringComparison.Ordinal))
+                log.Debug($"error: {Text(line)}\n{line.Cause}");
+            else
+                log.Error(Text(line) + Cause(line.Cause));
+        });
+        Receive<Warning>(line => log.Warning(Text(line) + Cause(line.Cause)));
         Receive<LogEvent>(line => log.Debug(Text(line)));
     }
+
+    private const string RunActors = "/user/run-";
+
+    private static string Cause(Exception? cause) => cause is null ? "" : $" ({cause.GetType().Name}: {cause.Message})";
 
     private static string Text(LogEvent line) => $"{line.Message} [{line.LogSource}]";
 }

@@ -20,6 +20,12 @@ internal sealed record HostServices(PluginCatalog Catalog, HostConsole Console, 
     /// <summary>One set of turns for the process: verbs and runs share the devices.</summary>
     public IDeviceLeases Devices { get; } = new DeviceLeases();
 
+    /// <summary>Counts training runs that are going on in this process.</summary>
+    public GoingRuns Runs { get; } = new();
+
+    /// <summary>A training run begins; disposing ends it.</summary>
+    public IDisposable BeginRun() => Runs.Begin();
+
     /// <summary>
     /// Plugins for a run. The configuration may add a folder and pins; without them the plugins of this process serve.
     /// </summary>
@@ -39,6 +45,27 @@ internal sealed record HostServices(PluginCatalog Catalog, HostConsole Console, 
     {
         if (isVerbose || line.StartsWith("plugin refused", StringComparison.Ordinal))
             console.Line(line);
+    }
+}
+
+/// <summary>Whether a training run is going on: only then does Ctrl+C wait for the end of a step.</summary>
+internal sealed class GoingRuns
+{
+    private int _count;
+
+    /// <summary>True while at least one run is going on.</summary>
+    public bool Any => Volatile.Read(ref _count) > 0;
+
+    /// <summary>A run begins; disposing ends it.</summary>
+    public IDisposable Begin()
+    {
+        Interlocked.Increment(ref _count);
+        return new Going(this);
+    }
+
+    private sealed class Going(GoingRuns runs) : IDisposable
+    {
+        public void Dispose() => Interlocked.Decrement(ref runs._count);
     }
 }
 

@@ -43,7 +43,7 @@ internal static class DryRun
 
     private static void ShowSchedule(RunSettings settings, StagePlan plan, long iterations, TextWriter output)
     {
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"iterations: {iterations}; measured every {plan.EvaluateEvery}, checkpoint every {settings.Run.CheckpointEvery}"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"iterations: {iterations}; {Measured(plan)}, {Every("checkpoint", settings.Run.CheckpointEvery)}"));
         output.WriteLine($"run folder: {Path.Combine(settings.Run.Folder, settings.Run.Name.Length > 0 ? settings.Run.Name : settings.Stage.Name)} (a number is added when it is taken)");
         output.WriteLine("dry run: everything loads; no step was made, nothing was written.");
     }
@@ -62,6 +62,11 @@ internal static class DryRun
                 $"model {name}: {shape.Family}, {Parameters(model):N0} parameters, {shape.Layers} layers x {shape.HiddenSize}, vocabulary {shape.VocabularySize}, context {shape.ContextLength}, {model.Body.Precision}{(model.ValueHead is null ? "" : ", value head")}{trains}"));
         }
     }
+
+    private static string Measured(StagePlan plan) => plan.EvaluateEvery < 0 ? "never measured" : Every("measured", plan.EvaluateEvery);
+
+    private static string Every(string what, long iterations) =>
+        iterations == 0 ? $"{what} at the end" : string.Create(CultureInfo.InvariantCulture, $"{what} every {iterations}");
 
     private static long Parameters(IBorrowedModel model) =>
         model.Body.Blocks.Prepend(model.Body.Embedding)
@@ -89,7 +94,7 @@ internal static class DryRun
         foreach (var remark in source.Remarks)
             output.WriteLine($"data: {remark}");
         foreach (var (name, value) in source.Metrics.OrderBy(metric => metric.Key, StringComparer.Ordinal))
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"data: {name} {value:0.####}"));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"data: {(name.StartsWith("data/", StringComparison.Ordinal) ? name[5..] : name)} {value:0.####}"));
         for (var iteration = 1L; iteration <= Math.Min(2, source.Iterations); iteration++)
         {
             var experience = source.Take(iteration, ranks: 1)[0];

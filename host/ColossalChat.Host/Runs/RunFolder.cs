@@ -65,6 +65,24 @@ internal sealed record RunFolder(string Path)
         }
     }
 
+    /// <summary>True while the run has made nothing: no metric, no checkpoint.</summary>
+    public bool IsUnused() =>
+        (!File.Exists(Metrics) || new FileInfo(Metrics).Length == 0) && !Directory.Exists(In("checkpoints")) && !Directory.Exists(In("models"));
+
+    /// <summary>Removes the folder of a run that never began, so that its name is free again.</summary>
+    public void GiveUp()
+    {
+        try
+        {
+            Directory.Delete(Path, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Somebody looks into it; it then stays, and the next run is numbered.
+            return;
+        }
+    }
+
     /// <summary>The run and checkpoint that <c>--resume</c> means.</summary>
     /// <param name="resume"><c>latest</c>, a run folder or a checkpoint folder.</param>
     /// <param name="root">Where <c>latest</c> looks.</param>

@@ -44,7 +44,10 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
             _metrics ??= new JsonLines(_folder.Metrics);
             _samples ??= new JsonLines(_folder.Samples);
             _progress.Start(firstIteration, iterations);
-            Note("started", $"Iterations {firstIteration} to {iterations}.{(dropped > 0 ? $" Dropped {dropped} metric lines of iterations that will be made again." : "")}");
+            if (_settings.IsResumed && firstIteration > Math.Min(iterations, _settings.MaxIterations ?? iterations))
+                Note("complete", $"The run is complete: its checkpoint is after iteration {firstIteration - 1}, and that is all that was asked for; nothing is trained.");
+            else
+                Note("started", $"Iterations {firstIteration} to {iterations}.{(dropped > 0 ? $" Dropped {dropped} metric lines of iterations that will be made again." : "")}");
         }
     }
 
@@ -75,6 +78,17 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
             Note(kind, message);
     }
 
+    /// <summary>The run failed: one line on the console, the same in the events.</summary>
+    public void Failed(string reason, long lastIteration)
+    {
+        lock (_lock)
+        {
+            var message = lastIteration > 0 ? $"{reason} The run ended after iteration {lastIteration}." : reason;
+            _events.Append(new EventLine(_settings.Time.GetUtcNow(), "failed", message));
+            _settings.Log.Error(message);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -101,6 +115,9 @@ internal sealed record RecorderSettings(INodeLog Log, HostConsole Console, Actio
 
     /// <summary>Iterations between samples; 0 for none.</summary>
     public long SamplesEvery { get; init; } = 10;
+
+    /// <summary>Iteration that the run ends after, where that was asked for; null for none.</summary>
+    public long? MaxIterations { get; init; }
 
     /// <summary>True when the folder holds an earlier part of this run.</summary>
     public bool IsResumed { get; init; }

@@ -47,15 +47,40 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         foreach (var remark in bound.Remarks)
             host.Console.Line(remark);
         if (request.IsDryRun && request.Resume is not null)
-            RunFolder.Find(request.Resume, bound.Settings.Run.Folder, NameOf(bound));
+            FindRun(bound, request.Resume);
         if (request.IsDryRun)
             return DryRun(bound, plugins.Catalog, output, cancel);
 
+        using var going = host.BeginRun();
         var (folder, checkpoint) = OpenFolder(bound, request.Resume);
+        var isMended = false;
+        try
+        {
+            var outcome = await RunAsync(bound, plugins.Catalog, request, (folder, checkpoint), cancel).ConfigureAwait(false);
+            // A mistake of the user that stopped the run before it did anything; other failures keep their log.
+            isMended = outcome.ExitCode is ExitCode.Usage or ExitCode.Invalid or ExitCode.NotFound;
+            return isMended && checkpoint is null && folder.IsUnused() ? outcome with { RunFolder = "" } : outcome;
+        }
+        catch (UserErrorException)
+        {
+            isMended = true;
+            throw;
+        }
+        finally
+        {
+            if (isMended && checkpoint is null && folder.IsUnused())
+                folder.GiveUp();
+        }
+    }
+
+    private async Task<StageOutcome> RunAsync(
+        BoundRun bound, PluginCatalog catalog, RunRequest request, (RunFolder Folder, string? Checkpoint) place, CancellationToken cancel)
+    {
+        var (folder, checkpoint) = place;
         using var held = folder.Hold();
         using var log = new NodeLog(host.Console, host.IsVerbose, folder.Log);
-        File.WriteAllText(folder.EnvironmentFile, JsonSerializer.Serialize(EnvironmentReport.Of(plugins.Catalog), s_indented));
-        using var node = NodeOf(bound, plugins.Catalog, folder.Path, log);
+        File.WriteAllText(folder.EnvironmentFile, JsonSerializer.Serialize(EnvironmentReport.Of(catalog), s_indented));
+        using var node = NodeOf(bound, catalog, folder.Path, log);
         log.Info($"run folder {folder.Path}, seed {bound.Settings.Seed}, device {bound.Settings.Device}");
         return await host.Console.WithLiveLineAsync(
             "loading",
@@ -75,6 +100,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         {
             SamplesEvery = settings.Run.SamplesEvery,
             IsResumed = drive.Checkpoint is not null,
+            MaxIterations = drive.Request.MaxIterations,
         });
         var definition = new RunDefinition
         {
@@ -95,8 +121,9 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         {
             var end = await Cluster.Run.StartAsync(system, definition, cancel).ConfigureAwait(false);
             if (end.Failure is { } failure)
-                drive.Log.Error(failure);
-            recorder.Noted(end.ExitCode.ToString().ToLowerInvariant(), $"Ended after iteration {end.LastIteration}.");
+                recorder.Failed(failure, end.LastIteration);
+            else
+                recorder.Noted(end.ExitCode.ToString().ToLowerInvariant(), $"Ended after iteration {end.LastIteration}.");
             return new StageOutcome(end.ExitCode, drive.Folder.Path, end.ModelFolders, recorder.Last);
         }
         finally
@@ -115,17 +142,29 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         return new StageOutcome(ExitCode.Ok, "", new Dictionary<string, string>(), new Dictionary<string, double>());
     }
 
-    private static (RunFolder Folder, string? Checkpoint) OpenFolder(BoundRun bound, string? resume)
+    private (RunFolder Folder, string? Checkpoint) OpenFolder(BoundRun bound, string? resume)
     {
-        var run = bound.Settings.Run;
-        var name = NameOf(bound);
         if (resume is null)
-            return (RunFolder.Create(run.Folder, name, bound.EffectiveText()), null);
-        var (folder, checkpoint) = RunFolder.Find(resume, run.Folder, name);
+            return (RunFolder.Create(bound.Settings.Run.Folder, NameOf(bound), bound.EffectiveText()), null);
+        var (folder, checkpoint) = FindRun(bound, resume);
         // What the run began with stays as it is; a changed configuration is kept beside it.
         var effective = bound.EffectiveText();
-        if (!File.Exists(folder.EffectiveConfig) || File.ReadAllText(folder.EffectiveConfig) != effective)
-            File.WriteAllText(folder.In($"config.effective.{Path.GetFileName(checkpoint)}.hocon"), effective);
+        using (folder.Hold())
+            if (!File.Exists(folder.EffectiveConfig) || File.ReadAllText(folder.EffectiveConfig) != effective)
+                File.WriteAllText(folder.In($"config.effective.{Path.GetFileName(checkpoint)}.hocon"), effective);
+        return (folder, checkpoint);
+    }
+
+    // Refuses what does not fit before anything of the run is changed.
+    private (RunFolder Folder, string Checkpoint) FindRun(BoundRun bound, string resume)
+    {
+        var (folder, checkpoint) = RunFolder.Find(resume, bound.Settings.Run.Folder, NameOf(bound));
+        if (!File.Exists(folder.EffectiveConfig))
+            return (folder, checkpoint);
+        var (before, now) = (FlatSettings.OfFile(folder.EffectiveConfig), FlatSettings.Of(bound.EffectiveText(), "configuration"));
+        FlatSettings.CheckStage(before, now, folder.Path);
+        if (FlatSettings.Differing(before, now) is { Count: > 0 } differing)
+            host.Console.Line($"note: settings differ from {folder.EffectiveConfig}: {string.Join(", ", differing)}");
         return (folder, checkpoint);
     }
 

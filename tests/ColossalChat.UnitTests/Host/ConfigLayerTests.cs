@@ -75,6 +75,10 @@ public sealed class ConfigLayerTests
         Assert.Contains("this is not key=value", MemoryFiles.Load("", [setting]).Lines(), StringComparison.Ordinal);
 
     [Fact]
+    public void A_key_and_its_value_as_two_words_are_one_slip() =>
+        Assert.Equal("command line: roles.x: this is not key=value; write roles.x=-1.", MemoryFiles.Load("", ["roles.x", "-1"]).Lines().Trim());
+
+    [Fact]
     public void The_last_of_two_settings_of_one_key_wins() =>
         Assert.Equal("2", MemoryFiles.Load("", ["seed=1", "seed=2"]).At("colossalchat.seed"));
 

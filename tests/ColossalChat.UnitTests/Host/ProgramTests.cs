@@ -38,6 +38,53 @@ public sealed class ProgramTests : IDisposable
         Assert.Contains("Did you mean 'train'?", error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("unknown option --maxsteps; did you mean --max-steps?", "train", "ppo", "x.hocon", "--maxsteps", "2")]
+    [InlineData("unknown option --jsno; did you mean --json?", "env", "--jsno")]
+    public async Task An_unknown_option_is_told_once_with_the_nearest_one(string expected, params string[] args)
+    {
+        var (code, _, error) = await RunAsync(args);
+
+        Assert.Equal(ExitCode.Usage, code);
+        Assert.Equal(expected, error.Split('\n')[0].Trim());
+        Assert.Equal(2, error.Trim().Split('\n').Length);
+    }
+
+    [Fact]
+    public async Task Runs_are_listed_and_found_below_the_folder_too()
+    {
+        var nested = Directory.CreateDirectory(Path.Combine(_folder, "quickstart", "runs", "ppo")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(nested, "env.json"), "{\"command_line\": \"train ppo\"}");
+        await File.WriteAllTextAsync(Path.Combine(nested, "metrics.jsonl"), "{\"iteration\":3,\"purpose\":\"train\",\"time\":\"2026-01-01T00:00:00Z\",\"metrics\":{\"train/loss\":1}}\n");
+
+        var (_, listed, _) = await RunAsync("run", "list", "--folder", _folder);
+        var (_, shown, _) = await RunAsync("run", "show", "ppo", "--folder", _folder);
+
+        Assert.StartsWith("RUN ", listed, StringComparison.Ordinal);
+        Assert.Contains(Path.Combine("quickstart", "runs", "ppo"), listed, StringComparison.Ordinal);
+        Assert.Contains("last iteration 3", shown, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_list_without_runs_says_where_it_looked()
+    {
+        var (code, output, error) = await RunAsync("run", "list", "--folder", _folder);
+
+        Assert.Equal((ExitCode.Ok, ""), (code, output));
+        Assert.Contains($"There is no run in {_folder}", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_file_in_the_place_of_a_folder_is_named()
+    {
+        var (file, error) = (Path.Combine(_folder, "afile"), new StringWriter());
+        File.WriteAllText(file, "");
+        var failure = Assert.ThrowsAny<IOException>(() => Directory.CreateDirectory(Path.Combine(file, "data")));
+
+        Assert.Equal(ExitCode.Usage, HostProgram.Explain(failure, isVerbose: false, error));
+        Assert.StartsWith($"{file} is a file, and a folder is needed", error.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task All_problems_of_a_configuration_are_printed_at_once()
     {

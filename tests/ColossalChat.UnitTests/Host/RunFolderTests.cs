@@ -1,6 +1,7 @@
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Commands;
+using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
 using ColossalChat.Host.Runs;
 using Xunit;
@@ -60,6 +61,38 @@ public sealed class RunFolderTests : IDisposable
 
         Assert.Equal([1, 2, 3, 4, 5], JsonLines.Read(folder.Metrics).Select(line => line.GetProperty("iteration").GetInt64()));
         Assert.Contains("Iterations 3 to 5. Dropped 3 metric lines", File.ReadAllText(folder.Events), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_finished_run_that_is_resumed_says_that_it_is_complete()
+    {
+        var folder = RunFolder.Create(_root, "run", "");
+        Record(folder, isResumed: true, 6, []);
+
+        var events = File.ReadAllText(folder.Events);
+        Assert.Contains("The run is complete: its checkpoint is after iteration 5", events, StringComparison.Ordinal);
+        Assert.DoesNotContain("Iterations 6", events, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_goes_on_with_its_own_stage_and_tells_what_differs()
+    {
+        var before = FlatSettings.Of("colossalchat { stage { use = sft }, seed = 1, run { folder = a } }", "a");
+        var now = FlatSettings.Of("colossalchat { stage { use = ppo }, seed = 2, run { folder = a } }", "b");
+
+        var error = Assert.Throws<UserErrorException>(() => FlatSettings.CheckStage(before, now, "runs/sft"));
+        Assert.Contains("runs/sft is a run of stage sft, and this is stage ppo", error.Message, StringComparison.Ordinal);
+        Assert.Equal(["stage.use", "seed"], FlatSettings.Differing(before, now));
+        FlatSettings.CheckStage(before, before, "runs/sft");
+    }
+
+    [Fact]
+    public void A_folder_is_given_up_only_while_nothing_was_made()
+    {
+        var folder = RunFolder.Create(_root, "run", "");
+        Assert.True(folder.IsUnused());
+        Record(folder, isResumed: false, 1, [1]);
+        Assert.False(folder.IsUnused());
     }
 
     [Fact]

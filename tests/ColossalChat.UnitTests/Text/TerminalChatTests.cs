@@ -76,12 +76,12 @@ public sealed class TerminalChatTests : IDisposable
     }
 
     [DataFact]
-    public async Task Cancelling_ends_with_the_code_for_interrupted()
+    public async Task Cancelling_at_the_prompt_is_how_one_leaves()
     {
         using var cancel = new CancellationTokenSource();
         await cancel.CancelAsync();
         var chat = new TerminalChat(new TerminalChatOptions(), new TextNode(), new NeverPressed());
-        Assert.Equal(ExitCode.Interrupted, await chat.RunAsync(_model, new TerminalChatStart(), new StringReader("Hi"), new StringWriter(), cancel.Token));
+        Assert.Equal(ExitCode.Ok, await chat.RunAsync(_model, new TerminalChatStart(), new StringReader("Hi"), new StringWriter(), cancel.Token));
     }
 
     private async Task<string> Talk(string script, IStopKey? stopKey = null, TerminalChatStart? start = null)
