@@ -51,7 +51,7 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
         lock (_lock)
         {
             if (!_texts.TryGetValue(folder, out var text))
-                _texts.Add(folder, text = FolderText.Open(context, Existing(folder, OwnerOf(name))));
+                _texts.Add(folder, text = FolderText.Open(context, Checked(folder, OwnerOf(name))));
             return text;
         }
     }
@@ -75,11 +75,25 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
         return source.SameAs.Length > 0 ? source.SameAs : name;
     }
 
-    private static string Existing(string folder, string owner) => Directory.Exists(folder)
-        ? folder
-        : throw new UserErrorException(
-            $"models.{owner}.path: the model folder '{folder}' of '{owner}' does not exist. Relative paths start from the current folder, {Directory.GetCurrentDirectory()}.",
-            ExitCode.NotFound);
+    // Said here with the key, before a tokenizer or a weight file is missed for the same reason.
+    private string Checked(string folder, string owner)
+    {
+        if (!Directory.Exists(folder))
+            throw new UserErrorException(
+                $"models.{owner}.path: the model folder '{folder}' of '{owner}' does not exist. Relative paths start from the current folder, {Directory.GetCurrentDirectory()}.",
+                ExitCode.NotFound);
+        if (!File.Exists(Path.Combine(folder, "config.json")))
+            return folder;
+        try
+        {
+            ModelFolder.Read(folder).CheckReadable(context);
+            return folder;
+        }
+        catch (UserErrorException error)
+        {
+            throw new UserErrorException($"models.{owner}.path: {error.Message}", error.ExitCode, error);
+        }
+    }
 
     private void GiveBack(string owner, string name)
     {

@@ -105,7 +105,7 @@ internal static class RowReader
         }
         catch (JsonException error)
         {
-            rows.Add(new RawRow(rows.Count + 1, default, $"row {rows.Count + 1} is not valid JSON: the list is broken at line {error.LineNumber + 1}, byte {error.BytePositionInLine}; rows from here on are lost ({error.Message.Split(" LineNumber")[0].TrimEnd('.')})"));
+            rows.Add(new RawRow(rows.Count + 1, default, $"it is not valid JSON: the list is broken at line {error.LineNumber + 1}, byte {error.BytePositionInLine}; rows from here on are lost ({error.Message.Split(" LineNumber")[0].TrimEnd('.')})"));
         }
 
         return rows;

@@ -140,6 +140,19 @@ public sealed class ModelStoreTests : IDisposable
         Assert.StartsWith($"models.critic.path: the model folder '{Path.Combine(_root, "nowhere")}' of 'critic' does not exist.", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{", "is not valid JSON")]
+    [InlineData("{\"model_type\": \"gpt7\"}", "has model_type gpt7; allowed here: llama.")]
+    public void A_folder_that_cannot_be_built_is_named_with_its_key(string config, string expected)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_root, "foreign")).FullName;
+        File.WriteAllText(Path.Combine(folder, "config.json"), config);
+        using var store = Store(new() { ["policy"] = new ModelSource { Path = folder } });
+        var error = Assert.Throws<UserErrorException>(() => store.TextOf("policy"));
+        Assert.StartsWith("models.policy.path: ", error.Message, StringComparison.Ordinal);
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Problems_of_settings_name_key_value_and_remedy()
     {
