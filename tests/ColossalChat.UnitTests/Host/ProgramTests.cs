@@ -86,6 +86,26 @@ public sealed class ProgramTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_that_cannot_begin_says_why_in_one_line_and_leaves_no_folder()
+    {
+        var file = Path.Combine(_folder, "run.hocon");
+        await File.WriteAllTextAsync(file, $$"""
+            colossalchat {
+              run { folder = "{{Path.Combine(_folder, "runs")}}" }
+              models { policy { path = "{{Path.Combine(_folder, "nowhere")}}" } }
+              roles { batches { files = ["rows.jsonl"] } }
+            }
+            """);
+
+        var (code, output, error) = await RunAsync("--plugins", ShippedPlugins.Folder, "train", "sft", file);
+
+        Assert.Equal((ExitCode.NotFound, ""), (code, output));
+        Assert.StartsWith("error: batches failed to open: models.policy.path: ", Assert.Single(error.Split('\n'), line => line.Contains("nowhere", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.DoesNotContain("akka://", error, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_folder, "runs")));
+    }
+
+    [Fact]
     public async Task All_problems_of_a_configuration_are_printed_at_once()
     {
         var file = Path.Combine(_folder, "run.hocon");
