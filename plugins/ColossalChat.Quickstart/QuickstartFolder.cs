@@ -33,9 +33,11 @@ public sealed class QuickstartFolder
     public string Figures => Path.Combine(Root, "figures.json");
 
     /// <summary>Makes the folder.</summary>
-    /// <exception cref="UserErrorException">The folder that was asked for is not empty.</exception>
+    /// <exception cref="UserErrorException">What was asked for is a file, or a folder that is not empty.</exception>
     public static QuickstartFolder Create(string? asked)
     {
+        if (File.Exists(asked))
+            throw new UserErrorException($"--out {asked} is a file; give a folder.", ExitCode.Usage);
         if (asked is not null && Directory.Exists(asked) && Directory.EnumerateFileSystemEntries(asked).Any())
             throw new UserErrorException($"--out {asked} is not empty; a quickstart overwrites nothing. Give a new folder or delete this one.", ExitCode.Usage);
         var root = asked ?? FirstFree(Path.Combine("runs", "quickstart"));

@@ -51,7 +51,6 @@ internal static class HostProgram
         {
             UserErrorException user => (user.Message, user.ExitCode),
             OperationCanceledException => ("Stopped.", ExitCode.Interrupted),
-            IOException io when FileInTheWay(io) is { } file => ($"{file} is a file, and a folder is needed there. Give another folder.", ExitCode.Usage),
             OutOfMemoryException => ($"Out of memory: {failure.Message} Use a smaller model, batch or context.", ExitCode.Resource),
             _ => ($"{failure.GetType().Name}: {failure.Message.ReplaceLineEndings(" ")}{(isVerbose ? "" : " (run again with -v for details)")}", ExitCode.Failed),
         };
@@ -59,20 +58,6 @@ internal static class HostProgram
         if (isVerbose)
             error.WriteLine(failure);
         return code;
-    }
-
-    // The system says only that a part of the path is missing; the path is the quoted word of its message.
-    private static string? FileInTheWay(IOException failure)
-    {
-        var place = failure.Message.Split('\'') is [_, var quoted, ..] ? quoted : null;
-        while (!string.IsNullOrEmpty(place) && !Directory.Exists(place))
-        {
-            if (File.Exists(place))
-                return failure is FileNotFoundException ? null : place;
-            place = Path.GetDirectoryName(place);
-        }
-
-        return null;
     }
 
     private static async Task<ExitCode> RunAsync(IReadOnlyList<string> args, HostServices host, TextWriter output)

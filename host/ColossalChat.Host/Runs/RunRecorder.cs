@@ -15,6 +15,7 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
     private readonly Lock _lock = new();
     private JsonLines? _metrics;
     private JsonLines? _samples;
+    private double _skipped;
 
     public RunRecorder(RunFolder folder, RecorderSettings settings)
     {
@@ -61,6 +62,7 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
             _metrics!.Append(new MetricsLine(report.Iteration, purpose, _settings.Time.GetUtcNow(), metrics));
             foreach (var (name, value) in metrics)
                 _last[name] = value;
+            _skipped += metrics.GetValueOrDefault("train/overflow_steps");
             foreach (var sink in _settings.Sinks)
                 sink.Write(report.Iteration, metrics);
             if (_settings.SamplesEvery > 0 && (report.Purpose == BatchPurpose.Evaluate || report.Iteration % _settings.SamplesEvery == 0))
@@ -76,6 +78,17 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
     {
         lock (_lock)
             Note(kind, message);
+    }
+
+    /// <summary>The run ended by itself or was stopped.</summary>
+    public void Ended(ExitCode code, long lastIteration)
+    {
+        lock (_lock)
+        {
+            if (_skipped > 0)
+                _settings.Log.Warning($"{_skipped:0} updates were skipped, because their gradients were not finite. More than a few mean that the learning rate is too high.");
+            Note(code.ToString().ToLowerInvariant(), $"Ended after iteration {lastIteration}.");
+        }
     }
 
     /// <summary>The run failed: one line on the console, the same in the events.</summary>

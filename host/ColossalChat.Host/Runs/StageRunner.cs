@@ -123,7 +123,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
             if (end.Failure is { } failure)
                 recorder.Failed(failure, end.LastIteration);
             else
-                recorder.Noted(end.ExitCode.ToString().ToLowerInvariant(), $"Ended after iteration {end.LastIteration}.");
+                recorder.Ended(end.ExitCode, end.LastIteration);
             return new StageOutcome(end.ExitCode, drive.Folder.Path, end.ModelFolders, recorder.Last);
         }
         finally

@@ -75,17 +75,6 @@ public sealed class ProgramTests : IDisposable
     }
 
     [Fact]
-    public void A_file_in_the_place_of_a_folder_is_named()
-    {
-        var (file, error) = (Path.Combine(_folder, "afile"), new StringWriter());
-        File.WriteAllText(file, "");
-        var failure = Assert.ThrowsAny<IOException>(() => Directory.CreateDirectory(Path.Combine(file, "data")));
-
-        Assert.Equal(ExitCode.Usage, HostProgram.Explain(failure, isVerbose: false, error));
-        Assert.StartsWith($"{file} is a file, and a folder is needed", error.ToString(), StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task A_run_that_cannot_begin_says_why_in_one_line_and_leaves_no_folder()
     {
         var file = Path.Combine(_folder, "run.hocon");
