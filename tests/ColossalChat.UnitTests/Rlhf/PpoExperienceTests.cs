@@ -144,8 +144,11 @@ public sealed class PpoExperienceTests
         second.Restore(state);
         Assert.Equal(State(first), State(second));
         var next = With(NewRollout([[5, 6], [7]]), [3, 5]);
-        Assert.Equal(first.Build([next], 1).Metrics, second.Build([next], 1).Metrics);
+        Assert.Equal(Numbers(first.Build([next], 1)), Numbers(second.Build([next], 1)));
     }
+
+    // How many tensors are alive is a matter of the whole process, other tests included.
+    private static IEnumerable<KeyValuePair<string, double>> Numbers(ExperienceWindow window) => window.Metrics.Where(metric => metric.Key != "sys/live_tensors");
 
     private static string State(PpoExperienceRole role)
     {
