@@ -83,7 +83,7 @@ public interface IRunObserver
 /// <summary>What one iteration or measurement gave.</summary>
 /// <param name="Iteration">From 1; 0 for the measurement before training.</param>
 /// <param name="Purpose">Training or measuring.</param>
-/// <param name="Metrics">All numbers, timings included as <c>timing/generate_s</c>, <c>timing/score_s</c>, <c>timing/learn_s</c>, <c>perf/step_s</c>.</param>
+/// <param name="Metrics">All numbers, timings included as <c>timing/generate_s</c>, <c>timing/ref_s</c>, <c>timing/value_s</c>, <c>timing/reward_s</c>, <c>timing/learn_s</c>, <c>perf/step_s</c>.</param>
 /// <param name="Samples">Rows to read.</param>
 public sealed record IterationReport(
     long Iteration,

@@ -90,6 +90,12 @@ public sealed class PluginCatalog : IDisposable
             Refuse(folder.Folder, refusal.Reason, refusal.Message, report);
             return;
         }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            plugin?.Dispose();
+            Refuse(folder.Folder, RefusalReason.CannotLoad, failure.Message, report);
+            return;
+        }
 
         _loaded.Add(plugin);
         foreach (var factory in plugin.Factories)

@@ -46,6 +46,9 @@ public sealed class CheckpointTests : IDisposable
     {
         var folder = CheckpointWriter.Write(_runFolder, StateOf(20, epoch: 1), keep: 1);
         Directory.Move(folder, Path.Combine(_runFolder, "checkpoints", ".step-00000020.replaced.unfinished"));
+        Assert.Null(Checkpoints.Latest(_runFolder).Checkpoint);
+
+        Checkpoints.Recover(_runFolder);
 
         Assert.Equal(folder, Checkpoints.Latest(_runFolder).Checkpoint!.Folder);
     }

@@ -25,7 +25,16 @@ public sealed class ResumeTests
         "stage.iterations=8", "stage.prompts-per-iteration=16", "stage.rows-per-batch=8", "stage.evaluation-prompts=8", "run.checkpoint-every=1",
         "roles.experience.kl-target=6", "roles.experience.normalise-rewards=true"));
 
-    private static void KillAndResume(string stage, string file, int killAfter, string[] models, Func<string, string[]> settingsIn)
+    [DataFact]
+    public void Ppo_with_lora_dropout_and_ptx() => KillAndResume("ppo", "story-ppo.hocon", killAfter: 2, ["policy", "critic"], root =>
+    [
+        .. StoryPpo.Settings(root).Where(setting => !setting.StartsWith("models.reference", StringComparison.Ordinal)),
+        "models.reference.same-as=policy", "models.policy.adapter={ use = lora, rank = 4, dropout = 0.1 }",
+        $"roles.trainers.policy.extra-losses=[{{ use = ptx, coefficient = 0.1, files = [\"{Repository.DataPath("text", "tinystories.txt")}\"], rows-per-step = 4, max-tokens = 64 }}]",
+        "stage.iterations=6", "stage.prompts-per-iteration=16", "stage.rows-per-batch=8", "stage.evaluation-prompts=8", "run.checkpoint-every=1",
+    ], "ppo with lora and ptx");
+
+    private static void KillAndResume(string stage, string file, int killAfter, string[] models, Func<string, string[]> settingsIn, string? title = null)
     {
         using var figures = new Figures();
         var root = Repository.NewFolder($"resume-{stage}");
@@ -43,7 +52,7 @@ public sealed class ResumeTests
         Assert.False(Directory.Exists(Path.Combine(killed.Folder, "models")), "The run had ended before it was killed.");
         HostProcess.Succeed(Limit, [.. arguments, "--resume", killed.Folder]);
         var equal = models.Count(model => HashOf(whole.Model(model)) == HashOf(killed.Model(model)));
-        figures.Check($"SIGKILL and resume, {stage}", "same weights bit for bit", $"{equal} of {models.Length} models equal", equal == models.Length);
+        figures.Check($"SIGKILL and resume, {title ?? stage}", "same weights bit for bit", $"{equal} of {models.Length} models equal", equal == models.Length);
     }
 
     // All files of the model's folder, so that a value head counts too.

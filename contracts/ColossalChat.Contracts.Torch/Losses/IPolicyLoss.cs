@@ -61,7 +61,7 @@ public interface IExtraLoss : IStatefulRole, IDisposable
     string Name { get; }
 
     /// <summary>
-    /// The part to add to the next optimiser step, or null for none (coefficient 0). The caller disposes the window's
+    /// The part to add to the next optimiser step, or null for none. The caller disposes the window's
     /// micro-batches.
     /// </summary>
     /// <param name="device">Where the model computes.</param>

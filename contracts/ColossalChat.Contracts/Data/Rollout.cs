@@ -16,7 +16,7 @@ public sealed record PromptBatch(
     string TokenizerHash)
 {
     /// <summary>
-    /// The conversations behind the ids, one a row: a scorer with another tokenizer or template renders them anew. Null
+    /// The conversations behind the ids, one a row: a scorer with another tokenizer renders them anew. Null
     /// when the source has none.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<ChatMessage>>? Conversations { get; init; }

@@ -10,10 +10,12 @@ public static class Checkpoints
 {
     private const string Prefix = "step-";
 
-    /// <summary>The newest whole checkpoint of a run. Reads every file once, to check its hash.</summary>
+    /// <summary>Clears away what a killed writer left. Only for whoever holds the run: a living writer would lose its work.</summary>
+    public static void Recover(string runFolder) => CheckpointWriter.Recover(FolderOf(runFolder));
+
+    /// <summary>The newest whole checkpoint of a run. Reads every file once, to check its hash, and changes nothing.</summary>
     public static CheckpointChoice Latest(string runFolder)
     {
-        CheckpointWriter.Recover(FolderOf(runFolder));
         var skipped = new List<string>();
 
         // By epoch first: a run resumed from an older place leaves newer iterations of the branch it gave up.

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Commands;
+using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
 using ColossalChat.Host.Runs;
 using ColossalChat.PluginHost;
@@ -33,12 +34,30 @@ internal static class HostProgram
         try
         {
             string[] folders = [.. HostServices.ShippedFolders, .. flags.GetValue(early.PluginFolders) ?? []];
-            using var catalog = PluginCatalog.Load(folders, new Dictionary<string, string>(), line => HostServices.ReportPlugin(console, isVerbose, line));
+            using var catalog = PluginCatalog.Load(folders, PinsOf(args, folders), line => HostServices.ReportPlugin(console, isVerbose, line));
             return await RunAsync(args, new HostServices(catalog, console, isVerbose), output).ConfigureAwait(false);
         }
         catch (Exception failure)
         {
             return Explain(failure, isVerbose, error);
+        }
+    }
+
+    // A pinned plugin must be checked before any of its code runs, so the pins are read before the verbs are known.
+    private static Dictionary<string, string> PinsOf(IReadOnlyList<string> args, string[] folders)
+    {
+        if (args.FirstOrDefault(word => word.EndsWith(".hocon", StringComparison.OrdinalIgnoreCase) && File.Exists(word)) is not { } file)
+            return new Dictionary<string, string>();
+        try
+        {
+            // Plugins of the run's own folder are loaded, and checked, with the run.
+            return RunBinder.PluginsOf(ConfigLoader.LoadFile(file, [])).Pins
+                .Where(pin => folders.Any(folder => Directory.Exists(Path.Combine(folder, pin.Key))))
+                .ToDictionary();
+        }
+        catch (UserErrorException)
+        {
+            return new Dictionary<string, string>(); // The verb reads the file again and says what is wrong with it.
         }
     }
 

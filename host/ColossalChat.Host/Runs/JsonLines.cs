@@ -19,9 +19,12 @@ internal sealed class JsonLines : IDisposable
 
     private readonly StreamWriter _writer;
 
-    /// <summary>Opens a file for appending.</summary>
-    public JsonLines(string file) =>
+    /// <summary>Opens a file for appending; a line that a kill cut short goes first.</summary>
+    public JsonLines(string file)
+    {
+        DropTornLine(file);
         _writer = new StreamWriter(new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite), new UTF8Encoding(false)) { AutoFlush = true };
+    }
 
     /// <summary>Appends one object.</summary>
     public void Append<T>(T value) => _writer.WriteLine(JsonSerializer.Serialize(value, Format));
@@ -50,6 +53,24 @@ internal sealed class JsonLines : IDisposable
         File.WriteAllText(draft, string.Concat(kept.Select(line => line + "\n")), new UTF8Encoding(false));
         File.Move(draft, file, overwrite: true);
         return lines.Length - kept.Length;
+    }
+
+    private static void DropTornLine(string file)
+    {
+        if (!File.Exists(file))
+            return;
+        using var stream = new FileStream(file, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        var end = stream.Length;
+        while (end > 0)
+        {
+            stream.Position = end - 1;
+            if (stream.ReadByte() == '\n')
+                break;
+            end--;
+        }
+
+        if (end < stream.Length)
+            stream.SetLength(end);
     }
 
     private static IEnumerable<string> ReadLines(string file)

@@ -87,23 +87,24 @@ internal sealed record RunFolder(string Path)
     /// <param name="resume"><c>latest</c>, a run folder or a checkpoint folder.</param>
     /// <param name="root">Where <c>latest</c> looks.</param>
     /// <param name="name">The run name it looks for.</param>
+    /// <param name="remark">Takes a sentence for each newer checkpoint that cannot be used.</param>
     /// <exception cref="UserErrorException">There is no such run, or it has no checkpoint.</exception>
-    public static (RunFolder Run, string Checkpoint) Find(string resume, string root, string name)
+    public static (RunFolder Run, string Checkpoint) Find(string resume, string root, string name, Action<string> remark)
     {
         if (resume == "latest")
-            return Latest(root, name);
+            return Latest(root, name, remark);
         if (!Directory.Exists(resume))
             throw new UserErrorException($"--resume {resume}: there is no such folder; give 'latest', a run folder or a checkpoint folder.", ExitCode.NotFound);
         var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(resume));
         var parent = System.IO.Path.GetDirectoryName(full);
         if (System.IO.Path.GetFileName(parent) == "checkpoints")
             return (new RunFolder(System.IO.Path.GetDirectoryName(parent)!), full);
-        return LatestIn(resume) is { } checkpoint
+        return LatestIn(resume, remark) is { } checkpoint
             ? (new RunFolder(System.IO.Path.TrimEndingDirectorySeparator(resume)), checkpoint)
             : throw new UserErrorException($"--resume {resume}: the run has no complete checkpoint; start it anew, with run.checkpoint-every above 0.", ExitCode.NotFound);
     }
 
-    private static (RunFolder Run, string Checkpoint) Latest(string root, string name)
+    private static (RunFolder Run, string Checkpoint) Latest(string root, string name, Action<string> remark)
     {
         var folders = Directory.Exists(root) ? Directory.GetDirectories(root) : [];
         var newestFirst = folders
@@ -111,13 +112,22 @@ internal sealed record RunFolder(string Path)
             .Where(run => run.Number > 0)
             .OrderByDescending(run => run.Number);
         foreach (var (folder, _) in newestFirst)
-            if (LatestIn(folder) is { } checkpoint)
+            if (LatestIn(folder, remark) is { } checkpoint)
                 return (new RunFolder(folder), checkpoint);
         throw new UserErrorException(
             $"--resume latest: no run named '{name}' in {root} has a complete checkpoint. Give a run folder instead, or start without --resume.", ExitCode.NotFound);
     }
 
-    private static string? LatestIn(string runFolder) => Checkpoints.Latest(runFolder).Checkpoint?.Folder;
+    private static string? LatestIn(string runFolder, Action<string> remark)
+    {
+        // Held, because a living writer's half-written checkpoint is its own.
+        using (new RunFolder(runFolder).Hold())
+            Checkpoints.Recover(runFolder);
+        var choice = Checkpoints.Latest(runFolder);
+        foreach (var skipped in choice.Skipped)
+            remark($"warning: {skipped}");
+        return choice.Checkpoint?.Folder;
+    }
 
     private static string Numbered(string name, int number) => number == 1 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}-{number}");
 

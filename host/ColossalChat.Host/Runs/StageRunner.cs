@@ -158,7 +158,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     // Refuses what does not fit before anything of the run is changed.
     private (RunFolder Folder, string Checkpoint) FindRun(BoundRun bound, string resume)
     {
-        var (folder, checkpoint) = RunFolder.Find(resume, bound.Settings.Run.Folder, NameOf(bound));
+        var (folder, checkpoint) = RunFolder.Find(resume, bound.Settings.Run.Folder, NameOf(bound), host.Console.Line);
         if (!File.Exists(folder.EffectiveConfig))
             return (folder, checkpoint);
         var (before, now) = (FlatSettings.OfFile(folder.EffectiveConfig), FlatSettings.Of(bound.EffectiveText(), "configuration"));

@@ -9,6 +9,10 @@ public sealed record PluginVerifyOptions
     [CliArgument(0)]
     [CliHelp("a plugin's folder, or a folder of plugins; without it those of the configuration")]
     public string? Folder { get; init; }
+
+    /// <summary>Run configuration whose <c>plugins.pins</c> the files must match; null for no pins.</summary>
+    [CliHelp("a run configuration (.hocon) whose pins the plugins must match")]
+    public string? Config { get; init; }
 }
 
 /// <summary>Loads plugins as the host would and prints each refusal; exit code 3 when there is any.</summary>
@@ -28,6 +32,10 @@ public sealed class PluginVerifyCommand(PluginCatalog catalog) : CliCommand<Plug
         if (folder is not null && !Directory.Exists(folder))
             throw new UserErrorException($"Folder '{options.Folder}' does not exist; give a plugin's folder or a folder of plugins.", ExitCode.NotFound);
 
+        if (options.Config is { } config && !(config.EndsWith(".hocon", StringComparison.OrdinalIgnoreCase) && File.Exists(config)))
+            throw new UserErrorException($"--config '{config}' is no .hocon file; give the run configuration that holds plugins.pins.", ExitCode.NotFound);
+
+        // The host has read the pins of that file already, before it loaded anything.
         using var fresh = PluginCatalog.Load(FoldersWith(folder), catalog.Pins, _ => { });
         var refusals = fresh.Refusals.Where(refusal => IsMeant(refusal.Folder, folder)).ToArray();
         var loaded = fresh.Plugins.Where(plugin => IsMeant(plugin.Folder, folder)).ToArray();

@@ -19,6 +19,10 @@ internal sealed class LoadedModel : IDisposable
     public LoadedModel(ModelSource source, TextModel text, INodeContext context)
     {
         DeviceName = source.Device.Length > 0 ? source.Device : context.Device;
+
+        // Roles take turns on the run's device; a model elsewhere would be used by two of them at once.
+        if (DeviceName != context.Device)
+            throw new UserErrorException($"The device of {source.Path} is {DeviceName}, and the run's is {context.Device}; a run computes on one device. Leave the model's device out, or change the run's.");
         (Source, Text, _folder) = (source, text, ModelFolder.Read(source.Path));
         var (precision, device) = (Precisions.Parse(source.Precision), Devices.Parse(DeviceName));
         var key = new RandomKey(context.Seed, RandomPurpose.Initialisation);

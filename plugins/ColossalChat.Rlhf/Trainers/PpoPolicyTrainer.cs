@@ -71,11 +71,9 @@ public sealed class PpoPolicyTrainer : ModelTrainer
     public override bool Compute(int step, CancellationToken cancel)
     {
         var objective = new PolicyObjective(_loss, TemperatureOf(_steps.Experience), _options.EntropyCoefficient);
-        var parts = new List<ObjectivePart> { new("policy", _steps.Window(step), objective) };
-        foreach (var extra in _extras)
-            if (extra.Next(Trained.Device) is { } part)
-                parts.Add(part);
-        return _steps.Compute(parts, cancel);
+        // Extras first: they read files and may fail, and nobody would free a window made before.
+        var extras = _extras.Select(extra => extra.Next(Trained.Device)).OfType<ObjectivePart>().ToArray();
+        return _steps.Compute([new ObjectivePart("policy", _steps.Window(step), objective), .. extras], cancel);
     }
 
     /// <inheritdoc/>

@@ -46,9 +46,9 @@ public sealed class RunFolderTests : IDisposable
     {
         RunFolder.Create(_root, "run", "");
 
-        Assert.Equal(ExitCode.NotFound, Assert.Throws<UserErrorException>(() => RunFolder.Find("latest", _root, "run")).ExitCode);
-        Assert.Contains("no complete checkpoint", Assert.Throws<UserErrorException>(() => RunFolder.Find(Path.Combine(_root, "run"), _root, "run")).Message, StringComparison.Ordinal);
-        Assert.Contains("no such folder", Assert.Throws<UserErrorException>(() => RunFolder.Find(Path.Combine(_root, "nowhere"), _root, "run")).Message, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.NotFound, Assert.Throws<UserErrorException>(() => RunFolder.Find("latest", _root, "run", _ => { })).ExitCode);
+        Assert.Contains("no complete checkpoint", Assert.Throws<UserErrorException>(() => RunFolder.Find(Path.Combine(_root, "run"), _root, "run", _ => { })).Message, StringComparison.Ordinal);
+        Assert.Contains("no such folder", Assert.Throws<UserErrorException>(() => RunFolder.Find(Path.Combine(_root, "nowhere"), _root, "run", _ => { })).Message, StringComparison.Ordinal);
     }
 
     [Fact]
