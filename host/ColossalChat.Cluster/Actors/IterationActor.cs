@@ -55,6 +55,7 @@ internal sealed class IterationActor : ReceiveActor
         Receive<RoleOpened>(opened =>
         {
             _facts[opened.Role] = opened.Facts;
+            _roles.Opened(opened);
             Arrive($"open {opened.Role}");
         });
         Receive<ExperienceBuilt>(built =>
