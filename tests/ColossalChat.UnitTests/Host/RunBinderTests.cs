@@ -41,6 +41,8 @@ public sealed class RunBinderTests
 
         Assert.Equal("", string.Join('\n', problems));
         Assert.Equal(first, second!.EffectiveText());
+        Assert.Contains("role-timeout = 90s", first, StringComparison.Ordinal);
+        Assert.Contains("cancel-grace = 10s", first, StringComparison.Ordinal);
     }
 
     [Fact]
