@@ -33,13 +33,36 @@ internal static class RunBinder
     private const string Roles = "roles";
 
     /// <summary>Where a configuration wants its plugins from; problems in that section are found again by <see cref="Bind"/>.</summary>
-    public static PluginSettings PluginsOf(LoadedConfig config)
+    public static PluginSettings PluginsOf(LoadedConfig config) => PluginsOf(config, new List<ConfigProblem>());
+
+    /// <summary>What a file says about plugins; nothing is loaded for it.</summary>
+    /// <exception cref="UserErrorException">The file cannot be read, or something in its layers or in section <c>plugins</c> is wrong; the message lists all of it.</exception>
+    public static PluginPins ReadPins(string file)
     {
-        var section = config.Section(ConfigLoader.Root);
+        var config = ConfigLoader.LoadFile(file, []);
+        var problems = new List<ConfigProblem>(config.Problems);
+        var settings = PluginsOf(config, problems);
+        return problems.Count == 0 ? new PluginPins(settings.Folder, settings.Pins) : throw Invalid(Distinct(problems));
+    }
+
+    /// <summary>Every pin that can be read, whatever else is wrong: what a plugin may do before its run is checked hangs on it.</summary>
+    public static IReadOnlyDictionary<string, string> PinsIn(LoadedConfig config) =>
+        NodeAt(config.Section(ConfigLoader.Root), ["plugins", "pins"]) is ConfigSection pins
+            ? pins.Children.Where(pin => pin.Value is ConfigValue).ToDictionary(pin => pin.Key, pin => ((ConfigValue)pin.Value).Text)
+            : new Dictionary<string, string>();
+
+    private static PluginSettings PluginsOf(LoadedConfig config, List<ConfigProblem> problems)
+    {
+        if (!config.Section(ConfigLoader.Root).Children.TryGetValue("plugins", out var plugins))
+            return new PluginSettings();
+        if (plugins is not ConfigSection section)
+        {
+            problems.Add(new ConfigProblem(plugins.Path, plugins.Location, "this must be a section; write { } around its keys."));
+            return new PluginSettings();
+        }
+
         using var none = PluginCatalog.Load([], new Dictionary<string, string>(), _ => { });
-        return section.Children.TryGetValue("plugins", out var plugins) && plugins is ConfigSection chosen
-            ? OptionsBinder.Bind<PluginSettings>(chosen, none, new List<ConfigProblem>()) ?? new PluginSettings()
-            : new PluginSettings();
+        return OptionsBinder.Bind<PluginSettings>(section, none, problems) ?? new PluginSettings();
     }
 
     /// <summary>Binds and checks.</summary>
