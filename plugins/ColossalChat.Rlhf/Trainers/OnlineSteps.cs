@@ -13,6 +13,7 @@ internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions optio
 {
     private TrainRequest? _request;
     private StepPlan? _plan;
+    private long _totalSteps;
     private GradientReport? _report;
     private StepMetrics _metrics = new();
 
@@ -22,6 +23,9 @@ internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions optio
     {
         (_request, _report, _metrics) = (request, null, new StepMetrics());
         _plan = new StepPlan(seed, request.Iteration, request.Experience.Rows, options.Epochs, options.MiniBatches);
+        // Fewer rows than mini-batches make fewer updates, and a skipped one is none: the run's length is what was done so
+        // far and as much for each iteration to come as for this one, so that a falling rate reaches its end.
+        _totalSteps = model.Steps + ((request.Iterations - request.Iteration + 1) * _plan.Steps);
         return _plan.Steps;
     }
 
@@ -37,7 +41,7 @@ internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions optio
 
     public void Finish(bool apply)
     {
-        var rate = model.Rate(_request!.Iterations * options.Epochs * options.MiniBatches);
+        var rate = model.Rate(_totalSteps);
         model.Finish(apply, rate);
         _metrics.Add(_report!, prefix, rate, apply);
     }

@@ -117,6 +117,20 @@ public sealed class TrainerRoleTests
         Assert.Equal(4, passes.Select(pass => string.Join(" ", pass)).Distinct().Count());
     }
 
+    [Fact]
+    public void A_falling_rate_reaches_its_end_When_there_are_fewer_rows_than_mini_batches()
+    {
+        using var store = PolicyAndCritic();
+        var node = TinyNode.Over(store);
+        var schedule = new ScheduleOptions { Shape = ScheduleShape.Cosine, MinRatio = .1 };
+        using var policy = new PpoPolicyTrainer(new PpoPolicyOptions { LearningRate = .01, Epochs = 1, MiniBatches = 4, Schedule = schedule }, node);
+        var experience = Experience(store, node, 1).Pick([0]);
+        var rates = Enumerable.Range(1, 10).Select(iteration => TinyNode.Train(policy, experience, iteration, 10)["policy/lr"]).ToArray();
+        Assert.Equal(.01 * .1, rates[^1], 1e-9);
+        Assert.Equal(rates.OrderDescending(), rates);
+        Assert.True(rates[4] > .4 * .01, "half the way is half the fall");
+    }
+
     [Fact] // Property 6: iteration by iteration, a restored trainer goes on bit for bit, extra losses included.
     public void Restored_trainers_continue_bit_for_bit()
     {
