@@ -24,13 +24,3 @@ public sealed record QuickstartRow
     /// </summary>
     public required IReadOnlyList<string> Operands { get; init; }
 }
-
-/// <summary>Which rows a generator makes.</summary>
-public enum QuickstartSplit
-{
-    /// <summary>Rows for training: supervised, preference and PPO prompts alike.</summary>
-    Train,
-
-    /// <summary>Rows for evaluation, made from reserved operands only.</summary>
-    HeldOut,
-}

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Reflection;
 using ColossalChat.PluginHost;
+using ColossalChat.PluginKit;
 using Xunit;
 
 namespace ColossalChat.UnitTests.House;
@@ -13,6 +15,17 @@ public sealed class ShippedPluginTests
         using var catalog = PluginCatalog.Load([Path.Combine(Repository.HostFolder, "plugins")], new Dictionary<string, string>(), _ => { });
         Assert.Empty(catalog.Refusals.Select(refusal => refusal.ToString()));
         Assert.Equal(Repository.ProjectsWithSource("plugins").Where(name => name != "ColossalChat.Numerics"), catalog.Plugins.Select(plugin => plugin.Name));
+    }
+
+    [Fact]
+    public void Every_plugin_passes_the_kit_that_its_authors_inherit()
+    {
+        var meant = Repository.ProjectsWithSource("plugins").Where(name => name != "ColossalChat.Numerics");
+        var create = typeof(PluginConformance).GetMethod("CreatePlugin", BindingFlags.Instance | BindingFlags.NonPublic)!;
+        var tested = GetType().Assembly.GetTypes()
+            .Where(type => type.IsSubclassOf(typeof(PluginConformance)))
+            .Select(type => create.Invoke(Activator.CreateInstance(type), null)!.GetType().Assembly.GetName().Name);
+        Assert.Equal(meant, tested.Order(StringComparer.Ordinal));
     }
 
     [Fact]
