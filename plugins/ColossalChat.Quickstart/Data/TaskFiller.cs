@@ -68,7 +68,7 @@ internal sealed class TaskFiller(QuickstartSeed seed, LanguageSeed language, boo
     {
         var name = _pool.Name(random);
         var other = _pool.Name(random);
-        slots.Operand("name", name).Wrong(other, Corrupt.Text(name, _pool.Name(random), random));
+        slots.Operand("name", name).Wrong(other, _pool.Allowed(() => Corrupt.Text(name, _pool.Name(random), random)));
     }
 
     private void FillText(string task, TaskSlots slots, Keyed random)
@@ -82,19 +82,23 @@ internal sealed class TaskFiller(QuickstartSeed seed, LanguageSeed language, boo
             ("reverse", _) or (_, false) => (3, 3),
             _ => (4, 4),
         };
-        var word = English && task != "copy" ? _pool.Spelled(random, shortest, longest, distinct: task is "reverse") : _pool.Word(random, shortest, longest);
+        string Draw() => English && task != "copy" ? _pool.Spelled(random, shortest, longest, distinct: task is "reverse") : _pool.Word(random, shortest, longest);
+        var word = Draw();
+        // "god" is no reserved word, but its answer would be one.
+        while (task == "reverse" && !_pool.Allows(Reversed(word)))
+            word = Draw();
         var gap = English ? " " : "";
         slots.Operand("word", word).Set("letters", string.Join(gap, word.ToCharArray()));
         switch (task)
         {
             case "copy":
                 var (other, tail) = (_pool.Word(random, shortest, longest), _pool.Word(random, shortest, longest));
-                slots.Wrong(other, Corrupt.Text(word, tail, random));
+                slots.Wrong(other, _pool.Allowed(() => Corrupt.Text(word, tail, random)));
                 break;
             case "reverse":
-                var reversed = word.Reverse().ToArray();
-                slots.Set("reversed", string.Join(gap, reversed))
-                    .Wrong(string.Join(gap, word.ToCharArray()), string.Join(gap, random.Shuffle(reversed)));
+                var shuffled = _pool.Allowed(() => new string(random.Shuffle(Reversed(word))));
+                slots.Set("reversed", string.Join(gap, Reversed(word).ToCharArray()))
+                    .Wrong(string.Join(gap, word.ToCharArray()), string.Join(gap, shuffled.ToCharArray()));
                 break;
             case "count":
                 slots.Set("count", Digits(word.Length)).Wrong(Digits(word.Length + 1), Digits(word.Length - 1), Digits(2 + random.Below(5)));
@@ -119,37 +123,39 @@ internal sealed class TaskFiller(QuickstartSeed seed, LanguageSeed language, boo
         switch (task)
         {
             case "add":
-                var (a, b) = !heldOut && random.Chance(0.1) ? SmallSum(random) : _pool.Numbers(random, NoCarry);
-                slots.Number("a", a, Digits).Number("b", b, Digits).Result(a + b, Digits, random);
+                var (a, b) = !heldOut && random.Chance(0.1) ? SmallSum(random) : _pool.Numbers(random, (x, y) => NoCarry(x, y) && _pool.Allows(x + y));
+                slots.Number("a", a, Digits).Number("b", b, Digits).Result(a + b, Digits, random, _pool.Allows);
                 break;
             case "subtract":
-                (a, b) = _pool.Numbers(random, (x, y) => x / 10 > y / 10 && x % 10 >= y % 10);
-                slots.Number("a", a, Digits).Number("b", b, Digits).Result(a - b, Digits, random);
+                (a, b) = _pool.Numbers(random, (x, y) => x / 10 > y / 10 && x % 10 >= y % 10 && _pool.Allows(x - y));
+                slots.Number("a", a, Digits).Number("b", b, Digits).Result(a - b, Digits, random, _pool.Allows);
                 break;
             case "add-words":
-                (a, b) = _pool.Numbers(random, (x, y) => NoCarry(x, y) && HasWords(x) && HasWords(y));
-                slots.Number("a", a, InWords).Number("b", b, InWords).Result(a + b, InWords, random);
+                (a, b) = _pool.Numbers(random, (x, y) => NoCarry(x, y) && HasWords(x) && HasWords(y) && _pool.Allows(x + y));
+                slots.Number("a", a, InWords).Number("b", b, InWords).Result(a + b, InWords, random, _pool.Allows);
                 break;
             case "translate-number":
                 a = _pool.Number(random, HasWords);
-                slots.Number("a", a, InWords).Result(a, value => Words(_other, value), random);
+                slots.Number("a", a, InWords).Result(a, value => Words(_other, value), random, _pool.Allows);
                 break;
             case "digits":
                 a = _pool.Number(random, HasWords);
-                slots.Number("a", a, InWords).Result(a, Digits, random);
+                slots.Number("a", a, InWords).Result(a, Digits, random, _pool.Allows);
                 break;
             case "compare":
                 (a, b) = _pool.Numbers(random, (x, y) => x / 10 != y / 10);
                 slots.Number("a", a, Digits).Number("b", b, Digits).Set("c", Digits(Math.Max(a, b))).Wrong(Digits(Math.Min(a, b)));
                 break;
             case "next":
-                a = _pool.Number(random, value => value % 10 < 9);
-                slots.Number("a", a, Digits).Result(a + 1, Digits, random);
+                a = _pool.Number(random, value => value % 10 < 9 && _pool.Allows(value + 1));
+                slots.Number("a", a, Digits).Result(a + 1, Digits, random, _pool.Allows);
                 break;
             default:
                 throw new InvalidOperationException($"quickstart-seed.json names the task '{task}', which TaskFiller cannot fill; rename it or add it there.");
         }
     }
+
+    private static string Reversed(string word) => new([.. word.Reverse()]);
 
     private static bool NoCarry(int a, int b) => (a / 10) + (b / 10) <= 9 && (a % 10) + (b % 10) <= 9;
 
