@@ -24,9 +24,9 @@ public sealed class PtxAndLoraTests
         figures.Check("Reward rise with PTX", ">= 80 % of the rise without", $"{riseWith:F3} of {riseWithout:F3} ({riseWith / riseWithout:P0})", riseWith >= 0.8 * riseWithout);
 
         var png = Path.Combine(root, "compare.png");
-        HostProcess.Succeed(Limit, "run", "compare", without.Folder, with.Folder, "--key", "ptx/loss", "--key", "reward/score", "--key", "kl/ref", "--png", png);
+        HostProcess.Succeed(Limit, "run", "compare", without.Folder, with.Folder, "--key", "policy/ptx_loss", "--key", "reward/score", "--key", "kl/ref", "--png", png);
         Assert.True(new FileInfo(png).Length > 10_000, "Both curves in one PNG.");
-        Assert.True(without.Curve("ptx/loss").Count > 10 && with.Curve("ptx/loss").Count > 10, "What the text costs is logged with PTX and without.");
+        Assert.True(without.Curve("policy/ptx_loss").Count > 10 && with.Curve("policy/ptx_loss").Count > 10, "What the text costs is logged with PTX and without.");
     }
 
     [DataFact]
