@@ -90,6 +90,8 @@ internal static class RunBinder
         problems.AddRange(SinkProblems(section, catalog));
         if (plan is not null)
             problems.AddRange([.. MissingRoles(section, plan, stageName), .. PlanProblems(plan, stageName), .. ModelProblems(plan, stageName, section, catalog)]);
+        if (settings is not null)
+            settings = WithAllSinks(settings, catalog);
         return settings is null || plan is null
             ? (null, Distinct(problems))
             : (new BoundRun(settings, plan, config with { Root = Replace(config.Root, section) }, remarks, catalog), Distinct(problems));
@@ -198,6 +200,10 @@ internal static class RunBinder
                 $"stage {stage} does not train '{model}'. {NearestName.Advice(model, [.. plan.ModelsTrained], "models it trains")}");
     }
 
+    // Written out in the effective configuration, so that a run says by itself where its metrics went.
+    private static RunSettings WithAllSinks(RunSettings settings, PluginCatalog catalog) =>
+        settings with { Run = settings.Run with { Sinks = settings.Run.Sinks ?? catalog.NamesOf(typeof(IMetricSinkFactory)) } };
+
     private static IEnumerable<ConfigProblem> SinkProblems(ConfigSection section, PluginCatalog catalog)
     {
         var known = catalog.NamesOf(typeof(IMetricSinkFactory));
@@ -206,13 +212,19 @@ internal static class RunBinder
             .Select(sink => new ConfigProblem(sink.Path, sink.Location, $"there is no metric sink '{sink.Text}'. {NearestName.Advice(sink.Text, known, "sinks")}")) ?? [];
     }
 
-    private static IEnumerable<ConfigProblem> PlanProblems(StagePlan plan, string stage)
+    /// <summary>What is wrong with what a stage declares.</summary>
+    internal static IEnumerable<ConfigProblem> PlanProblems(StagePlan plan, string stage)
     {
         if (plan.Flow == FlowKind.Online && (plan.Iterations < 1 || plan.PromptsPerIteration < 1 || plan.RowsPerBatch < 1 || plan.AnswersPerPrompt < 1))
             yield return new ConfigProblem(
                 "colossalchat.stage",
                 ConfigLoader.DefaultPlace,
                 $"stage {stage} plans {plan.Iterations} iterations of {plan.PromptsPerIteration} prompts x {plan.AnswersPerPrompt} answers in batches of {plan.RowsPerBatch}; each must be 1 or more.");
+        if (plan.ModelsTrained.Count == 0)
+            yield return new ConfigProblem(
+                "colossalchat.stage",
+                ConfigLoader.DefaultPlace,
+                $"stage {stage} trains no model, so there is nothing to run; its plan must name at least one in {nameof(StagePlan.ModelsTrained)}. Tell the author of the plugin, or choose another stage.");
     }
 
     // Making the store loads nothing; it only says which models there are. What is wrong with it is found by the binding.
