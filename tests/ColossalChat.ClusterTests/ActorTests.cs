@@ -99,7 +99,7 @@ public sealed class ActorTests : TestKit
         var failed = ExpectMsg<RoleFailed>();
         Assert.Equal(("rollout", new BatchId(1, 0), Repair.Restart), (failed.Role, failed.Batch, failed.Repair));
         ExpectNoMsg(TimeSpan.FromMilliseconds(100));
-        rollout.Tell(new RestartRole(1));
+        rollout.Tell(new RestartRole());
         Assert.Equal(new BatchId(1, 0), ExpectMsg<RolloutDone>().Batch);
     }
 

@@ -93,6 +93,22 @@ public sealed class FailureTests
         Assert.Equal(0, world.Alive["trainers.policy"]);
     }
 
+    [Theory]
+    [InlineData("trainers.policy", 1, "flow.role-restarts allows 1 restarts. Mend the cause, then go on with --resume latest.")]
+    [InlineData("reward", 0, "flow.role-restarts allows 1 restarts. Mend the cause, then start the run again.")]
+    [InlineData("trainers.policy", 0, "There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved. Start the run again with flow.safe-point-share or run.checkpoint-every above 0.")]
+    public async Task A_run_that_fails_says_what_to_do_next(string failing, int checkpointEvery, string expected)
+    {
+        var world = new FakeWorld { Before = (role, call, _) => Throw.When(role == failing && call is "begin 3/4" or "score 3.0", "no") };
+        await using var run = new RunHarness(world) { CheckpointEvery = checkpointEvery };
+        run.Flow = run.Flow with { RoleRestarts = 1, SafePointShare = 0 };
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.Failed, end.ExitCode);
+        Assert.EndsWith(expected, end.Failure, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_trainer_that_always_throws_ends_the_run()
     {
@@ -206,6 +222,19 @@ public sealed class FailureTests
 
         Assert.Equal(ExitCode.Failed, end.ExitCode);
         Assert.Contains("disk full", end.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_full_disk_under_the_metrics_ends_with_Resource_and_the_next_step()
+    {
+        await using var run = new RunHarness();
+        run.OnReport = report => throw new IOException("No space left on device : 'metrics.jsonl'");
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.Resource, end.ExitCode);
+        Assert.Contains("No space left on device", end.Failure, StringComparison.Ordinal);
+        Assert.Contains("Make room", end.Failure, StringComparison.Ordinal);
     }
 
     [Fact]
