@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-
 namespace ColossalChat.EndToEndTests;
 
 /// <summary>A run killed in its middle (SIGKILL) and resumed ends with the same weights, bit for bit, as an unbroken one.</summary>
@@ -45,28 +43,13 @@ public sealed class ResumeTests
         var arguments = TrainingRun.Arguments(root, "killed", stage, file, settings);
         using (var host = HostProcess.Start(arguments))
         {
-            WaitFor(Path.Combine(killed.Folder, "checkpoints", $"step-{killAfter:D8}"), host);
+            host.WaitForCheckpoint(Path.Combine(killed.Folder, "checkpoints", $"step-{killAfter:D8}"), Limit);
             host.Kill();
         }
 
         Assert.False(Directory.Exists(Path.Combine(killed.Folder, "models")), "The run had ended before it was killed.");
         HostProcess.Succeed(Limit, [.. arguments, "--resume", killed.Folder]);
-        var equal = models.Count(model => HashOf(whole.Model(model)) == HashOf(killed.Model(model)));
+        var equal = models.Count(model => whole.HashOf(model) == killed.HashOf(model));
         figures.Check($"SIGKILL and resume, {title ?? stage}", "same weights bit for bit", $"{equal} of {models.Length} models equal", equal == models.Length);
-    }
-
-    // All files of the model's folder, so that a value head counts too.
-    private static string HashOf(string model) => string.Join(' ', Directory.GetFiles(model, "*.safetensors")
-        .Order(StringComparer.Ordinal).Select(file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))));
-
-    private static void WaitFor(string checkpoint, HostProcess host)
-    {
-        var deadline = DateTime.UtcNow + Limit;
-        using var pause = new ManualResetEventSlim();
-        while (!Directory.Exists(checkpoint))
-        {
-            Assert.True(DateTime.UtcNow < deadline && !host.HasEnded, $"No {Path.GetFileName(checkpoint)} appeared.\n{host.Error}");
-            pause.Wait(TimeSpan.FromMilliseconds(10));
-        }
     }
 }

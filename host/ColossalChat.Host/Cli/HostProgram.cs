@@ -35,7 +35,7 @@ internal static class HostProgram
         {
             string[] folders = [.. HostServices.ShippedFolders, .. flags.GetValue(early.PluginFolders) ?? []];
             using var catalog = PluginCatalog.Load(folders, PinsOf(args, folders), line => HostServices.ReportPlugin(console, isVerbose, line));
-            return await RunAsync(args, new HostServices(catalog, console, isVerbose), output).ConfigureAwait(false);
+            return await RunAsync(args, new HostServices(catalog, console, isVerbose) { Arguments = args }, output).ConfigureAwait(false);
         }
         catch (Exception failure)
         {
