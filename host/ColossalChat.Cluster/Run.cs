@@ -22,9 +22,8 @@ public static class Run
             throw new UserErrorException($"The stage needs roles that are not there: {string.Join(", ", missing)}. Name them in section roles.");
 
         var end = new TaskCompletionSource<RunEnd>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var run = system.ActorOf(
-            Props.Create(() => new RunActor(definition, end)).WithDispatcher(RunHocon.IoDispatcher), $"run-{Guid.NewGuid():N}");
-        using var registration = stop.Register(() => run.Tell(new StopRun()));
+        _ = system.ActorOf(
+            Props.Create(() => new RunActor(definition, end, stop)).WithDispatcher(RunHocon.IoDispatcher), $"run-{Guid.NewGuid():N}");
         return await end.Task.ConfigureAwait(false);
     }
 

@@ -51,6 +51,3 @@ internal sealed record CheckpointKept(long Epoch, long Iteration, string Folder)
 
 /// <summary>IterationActor -> RunActor: the flow came to its end.</summary>
 internal sealed record FlowEnded(long Epoch, long LastIteration, bool IsStopped, IReadOnlyDictionary<string, string> ModelFolders);
-
-/// <summary>Caller -> RunActor -> IterationActor: finish the running iteration, save, end.</summary>
-internal sealed record StopRun;

@@ -143,7 +143,7 @@ public sealed class ActorTests : TestKit
             Observer = new Nobody(),
             Flow = new FlowOptions { BatchesInFlight = 2 },
         };
-        var (test, child) = (TestActor, props(new FlowContext(definition, TestActor, 1, _cancel.Token)));
+        var (test, child) = (TestActor, props(new FlowContext(definition, TestActor, 1, _cancel.Token, CancellationToken.None)));
         var parent = Sys.ActorOf(Props.Create(() => new Parent(test, child)));
         ExpectMsg<RoleOpened>();
         return parent;

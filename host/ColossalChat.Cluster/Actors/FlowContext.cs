@@ -7,7 +7,11 @@ namespace ColossalChat.Cluster;
 /// <param name="Run">Its supervisor.</param>
 /// <param name="Epoch">Which attempt, from 1.</param>
 /// <param name="Cancel">Cancelled when the attempt is given up or over.</param>
-internal sealed record FlowContext(RunDefinition Definition, IActorRef Run, long Epoch, CancellationToken Cancel)
+/// <param name="Stop">
+/// Cancelled when the user wants the run to end after the running iteration. Not a message: one would wait behind whatever
+/// the mailboxes hold, and short iterations would pass meanwhile.
+/// </param>
+internal sealed record FlowContext(RunDefinition Definition, IActorRef Run, long Epoch, CancellationToken Cancel, CancellationToken Stop)
 {
     /// <summary>Tells the user.</summary>
     public void Note(string kind, string message) => Run.Tell(new FlowNoted(Epoch, kind, message));

@@ -29,7 +29,6 @@ internal sealed class IterationActor : ReceiveActor
     private long _lastSaved;
     private long _lastSafePoint = Stopwatch.GetTimestamp();
     private double _saveSeconds;
-    private bool _isStopping;
     private bool _owesMeasurement;
 
     public IterationActor(FlowContext flow, RunState? from, long lastSaved)
@@ -38,7 +37,6 @@ internal sealed class IterationActor : ReceiveActor
         (_totals, _owesMeasurement) = (from?.Totals ?? default, from?.OwesMeasurement ?? false);
         _safePoints = new SafePoints(flow.Definition.Flow.SafePointShare, LastCost: null);
         ReceiveFlow();
-        Receive<StopRun>(_ => _isStopping = true);
         Receive<SpareState>(spare => _spare = spare.State);
         _roles = RoleTable.Start(Context, flow, from);
         Await(_roles.Slots.Select(slot => $"open {slot}"), Open);
@@ -47,6 +45,8 @@ internal sealed class IterationActor : ReceiveActor
     private StagePlan Plan => _flow.Definition.Plan;
 
     private bool IsOnline => Plan.Flow == FlowKind.Online;
+
+    private bool IsStopping => _flow.Stop.IsCancellationRequested;
 
     // Whatever an actor of the flow throws is a fault of the host itself: the supervisor ends the run and says so.
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Escalate);
@@ -113,7 +113,7 @@ internal sealed class IterationActor : ReceiveActor
 
     private void Next()
     {
-        if (!_schedule.EndsAfter(_iteration, _isStopping))
+        if (!_schedule.EndsAfter(_iteration, IsStopping))
             Train(_iteration + 1);
         else if (_lastSaved < _iteration)
             Capture(Save);
@@ -208,8 +208,8 @@ internal sealed class IterationActor : ReceiveActor
     {
         // Whoever stops a run does not want to wait for a measurement: the state says that it is still to be made.
         var isDue = _schedule.EvaluatesAfter(_iteration);
-        _owesMeasurement = isDue && _isStopping;
-        if (!isDue || _isStopping)
+        _owesMeasurement = isDue && IsStopping;
+        if (!isDue || _owesMeasurement)
         {
             KeepState();
             return;
@@ -239,7 +239,7 @@ internal sealed class IterationActor : ReceiveActor
 
     private void KeepState()
     {
-        if (_lastSaved < _iteration && _schedule.SavesAfter(_iteration, _isStopping))
+        if (_lastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping))
             Capture(Save);
         else if (_safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
             Capture(state => KeepSafePoint(state, Next));

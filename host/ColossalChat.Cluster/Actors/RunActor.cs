@@ -12,6 +12,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
 {
     private readonly RunDefinition _definition;
     private readonly TaskCompletionSource<RunEnd> _end;
+    private readonly CancellationToken _stop;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private RestartBudget _budget;
     private IActorRef _attempt = ActorRefs.Nobody;
@@ -26,11 +27,10 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     private long _lastSaved;
     private long _epoch;
     private bool _isOpened;
-    private bool _isStopping;
 
-    public RunActor(RunDefinition definition, TaskCompletionSource<RunEnd> end)
+    public RunActor(RunDefinition definition, TaskCompletionSource<RunEnd> end, CancellationToken stop)
     {
-        (_definition, _end, _budget) = (definition, end, RestartBudget.Of(definition.Flow.RoleRestarts));
+        (_definition, _end, _stop, _budget) = (definition, end, stop, RestartBudget.Of(definition.Flow.RoleRestarts));
         Receive<FlowOpened>(opened => opened.Epoch == _epoch, Opened);
         Receive<IterationEnded>(ended => ended.Epoch == _epoch, Report);
         Receive<FlowNoted>(noted => noted.Epoch == _epoch, noted => Note(noted.Kind, noted.Message));
@@ -38,7 +38,6 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         Receive<CheckpointKept>(kept => kept.Epoch == _epoch, Keep);
         Receive<RoleFailed>(failed => failed.Epoch == _epoch && _afterAttempt is null, Mend);
         Receive<FlowEnded>(ended => ended.Epoch == _epoch && _afterAttempt is null, Finish);
-        Receive<StopRun>(Stop);
         Receive<Terminated>(_ => AttemptStopped());
         Receive<GracePassed>(_ => Complete(_verdict ?? Failed(ExitCode.Failed,
             $"A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
@@ -108,17 +107,9 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         _cancel.Dispose();
         _cancel = new CancellationTokenSource();
         _safePoint = _definition.Flow.SafePointShare > 0 ? from : null;
-        var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token), _lastSaved);
+        var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token, _stop), _lastSaved);
         _attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved)), $"iteration-{_epoch}");
         Context.Watch(_attempt);
-        if (_isStopping)
-            _attempt.Tell(new StopRun());
-    }
-
-    private void Stop(StopRun stop)
-    {
-        _isStopping = true;
-        _attempt.Tell(stop);
     }
 
     // ---- What the attempt says ----
