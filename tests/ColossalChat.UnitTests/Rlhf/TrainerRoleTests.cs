@@ -144,7 +144,7 @@ public sealed class TrainerRoleTests
         var schedule = new ScheduleOptions { Shape = ScheduleShape.Cosine, MinRatio = .1 };
         using var policy = new PpoPolicyTrainer(new PpoPolicyOptions { LearningRate = .01, Epochs = 1, MiniBatches = 4, Schedule = schedule }, node);
         var experience = Experience(store, node, 1).Pick([0]);
-        var rates = Enumerable.Range(1, 10).Select(iteration => TinyNode.Train(policy, experience, iteration, 10)["policy/lr"]).ToArray();
+        var rates = Enumerable.Range(1, 10).Select(iteration => TinyNode.Train(policy, experience, iteration, 10)["train/lr_actor"]).ToArray();
         Assert.Equal(.01 * .1, rates[^1], 1e-9);
         Assert.Equal(rates.OrderDescending(), rates);
         Assert.True(rates[4] > .4 * .01, "half the way is half the fall");
