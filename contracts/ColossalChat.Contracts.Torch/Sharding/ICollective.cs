@@ -11,8 +11,9 @@ namespace ColossalChat.Contracts.Torch;
 /// </summary>
 /// <remarks>
 /// Each operation has a sequence number and a deadline. It throws <see cref="TimeoutException"/> naming the ranks that did
-/// not come, and <see cref="IOException"/> naming those that are gone; after either the group is broken for good: every
-/// later call on any rank fails at once with the first reason.
+/// not come, <see cref="IOException"/> naming those that are gone, and <see cref="InvalidOperationException"/> when ranks
+/// ask for different operations; after any of them the group is broken for good: every later call on any rank fails at
+/// once with the first reason. <c>nccl</c> alone adds in an order of its own, the same at each call.
 /// </remarks>
 public interface ICollective : IDisposable
 {
