@@ -152,7 +152,7 @@ internal sealed class InProcessGroup(InProcessCircle circle, RankPlace place) : 
         {
             var pipe = circle.Pipe(place.Rank, peer);
             var sent = pipe.Write(bytes, new Deadline(deadline));
-            if (sent < bytes.Length || circle.BrokenBy is not null)
+            if (sent < bytes.Length)
                 throw Broken(pipe, $"took {sent} of {bytes.Length} bytes", deadline);
         }
 
@@ -160,7 +160,7 @@ internal sealed class InProcessGroup(InProcessCircle circle, RankPlace place) : 
         {
             var pipe = circle.Pipe(peer, place.Rank);
             var received = pipe.Read(bytes, new Deadline(deadline));
-            if (received < bytes.Length || circle.BrokenBy is not null)
+            if (received < bytes.Length)
                 throw Broken(pipe, $"sent {received} of {bytes.Length} bytes", deadline);
         }
 

@@ -144,10 +144,10 @@ internal abstract class Collective(IPeerGroup group, TimeSpan deadline) : IColle
         {
             throw Fail(group.Gone is { Count: > 0 } gone ? Breakage.IsGone(call, group.Place, gone) : error.Message);
         }
-        catch (IOException) when (group.BrokenBy is { } reason)
+        catch (IOException) when (group.BrokenBy is not null)
         {
             // A link says that the group is broken; every rank throws the reason itself.
-            throw Breakage.From(reason);
+            throw Breakage.From(group.BrokenBy);
         }
 
         GC.KeepAlive(buffer);
