@@ -13,7 +13,7 @@ internal sealed class ControlLines : IDisposable
 {
     private const int Head = 5;
     private const int LongestMessage = 1 << 16;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
     private readonly object _gate = new();
     private readonly RankPlace _place;
     private readonly Socket?[] _sockets;

@@ -47,7 +47,8 @@ internal sealed class PeerLines(Guid id) : IDisposable
 internal sealed class Caller(RankPlace place, Guid id)
 {
     private const int LongestText = 2048;
-    private static readonly TimeSpan s_answer = TimeSpan.FromSeconds(5);
+    // Long, because giving up on a rank that is only slow makes all of them meet anew; one that is gone closes at once.
+    private static readonly TimeSpan s_answer = TimeSpan.FromSeconds(30);
 
     /// <summary>Both connections to a rank; null when it is not there, or no longer.</summary>
     /// <exception cref="ArgumentException">It refused us for good.</exception>

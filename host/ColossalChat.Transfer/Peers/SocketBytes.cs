@@ -88,13 +88,15 @@ internal static class SocketBytes
     {
         while (bytes.Length > 0)
         {
+            // Asked before looking: a process that was off its core past the deadline still sees what came meanwhile.
+            var isLastLook = deadline.HasPassed;
             switch (Receive(socket, bytes, deadline.Milliseconds(LongestWait), out var received))
             {
                 case SocketStep.Moved:
                     bytes = bytes[received..];
                     break;
                 case SocketStep.Closed:
-                case SocketStep.Waited when deadline.HasPassed:
+                case SocketStep.Waited when isLastLook:
                     return false;
             }
         }

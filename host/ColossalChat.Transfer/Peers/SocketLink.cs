@@ -31,11 +31,12 @@ internal sealed class SocketLink(RankPlace place, int peer, Socket socket, Contr
         while (done < bytes.Length)
         {
             Check();
+            var isLastLook = wait.HasPassed;
             var step = SocketBytes.Receive(socket, bytes[done..], wait.Milliseconds(SocketBytes.LongestWait), out var received);
             done += received;
             if (step == SocketStep.Closed)
                 throw new IOException(control.WhyClosed(peer));
-            if (step == SocketStep.Waited && wait.HasPassed)
+            if (step == SocketStep.Waited && isLastLook)
                 throw TooLate($"sent {done} of {bytes.Length} bytes", deadline);
         }
     }

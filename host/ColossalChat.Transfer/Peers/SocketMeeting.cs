@@ -46,7 +46,10 @@ internal sealed class SocketMeeting : IDisposable
                 LookAtBoard();
             WelcomeGuests();
             if (_deadline.HasPassed)
+            {
+                Missing = Missing.Length > 0 ? Missing : Unconnected;
                 return null;
+            }
         }
 
         _board.Withdraw();
@@ -70,7 +73,9 @@ internal sealed class SocketMeeting : IDisposable
             lines?.Dispose();
     }
 
-    private bool IsConnected => Enumerable.Range(0, _place.Ranks).All(rank => rank == _place.Rank || _lines[rank] is { IsComplete: true });
+    private bool IsConnected => Unconnected.Length == 0;
+
+    private int[] Unconnected => [.. Enumerable.Range(0, _place.Ranks).Where(rank => rank != _place.Rank && _lines[rank] is not { IsComplete: true })];
 
     private void LookAtBoard()
     {
@@ -150,7 +155,7 @@ internal sealed class SocketMeeting : IDisposable
     /// <summary>A connection that has not said yet who it is.</summary>
     private sealed class Guest(Socket socket)
     {
-        private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+        private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
         private readonly byte[] _bytes = new byte[Greeting.Fixed + Greeting.LongestGroup];
         private readonly Deadline _patience = new(s_patience);
         private int _filled;
