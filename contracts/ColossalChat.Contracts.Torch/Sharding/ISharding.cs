@@ -2,71 +2,163 @@ using static TorchSharp.torch;
 
 namespace ColossalChat.Contracts.Torch;
 
-/// <summary>Decides which rank holds which part of parameters, gradients and optimiser states.</summary>
+// n = elements of a chunk, padded to a multiple of the ranks; m = elements of this rank's shard of it.
+
+/// <summary>The trainable parameters of one part of a model.</summary>
+/// <param name="Name">Such as <c>embedding</c>, <c>block.0</c>, <c>head</c>.</param>
+/// <param name="Slots">Its parameters, all of one element type.</param>
+public sealed record PartParameters(string Name, IReadOnlyList<ParameterSlot> Slots);
+
+/// <summary>Decides which rank holds which part of weights, gradients and optimiser states, and in which memory.</summary>
 public interface IShardingStrategy
 {
-    /// <summary>Name, such as <c>none</c>, <c>ddp</c>, <c>zero1</c>.</summary>
+    /// <summary>Name, such as <c>none</c>, <c>ddp</c>, <c>zero1</c>, <c>gemini</c>.</summary>
     string Name { get; }
 
-    /// <summary>Shares out one group of parameters (a block); the engine asks once for each.</summary>
-    /// <param name="group">Name of the group.</param>
-    /// <param name="parameters">Its parameters.</param>
-    /// <param name="collective">The ranks.</param>
-    IShardedGroup Shard(string group, IReadOnlyList<ParameterSlot> parameters, ICollective collective);
+    /// <summary>
+    /// Takes over the parameters: their values become views into flat chunks. Every rank calls it with equal parts; ranks
+    /// other than 0 receive rank 0's values.
+    /// </summary>
+    /// <param name="parts">In model order.</param>
+    /// <param name="setup">What the chunks work with.</param>
+    /// <returns>Chunks in model order; each slot is in exactly one.</returns>
+    /// <exception cref="UserErrorException">The strategy cannot work with so many ranks; the message says which can.</exception>
+    IReadOnlyList<IShardedChunk> Shard(IReadOnlyList<PartParameters> parts, ShardingSetup setup);
 }
 
-/// <summary>One rank's view of a group of parameters.</summary>
-public interface IShardedGroup : IDisposable
+/// <summary>What a strategy's chunks work with.</summary>
+/// <param name="Collective">The ranks; calls go through <paramref name="Lane"/> once training began.</param>
+/// <param name="Lane">The thread that carries out all communication, in order.</param>
+/// <param name="ScratchFolder">Where states on disk go; the strategy makes and removes files of its own in it.</param>
+public sealed record ShardingSetup(ICollective Collective, ICommunicationLane Lane, string ScratchFolder);
+
+/// <summary>
+/// One thread that carries out a rank's communication in the order it was asked for, while the rank's own thread computes.
+/// Since every rank asks in the same order, the ranks' operations meet.
+/// </summary>
+public interface ICommunicationLane
 {
-    /// <summary>Makes all parameters of the group readable before its forward or backward.</summary>
-    void Gather();
+    /// <summary>Queues work; returns at once.</summary>
+    /// <param name="work">Called on the lane's thread.</param>
+    /// <returns>Ends with the work; its failure is the work's.</returns>
+    Task Post(Action work);
 
-    /// <summary>Frees what this rank does not own.</summary>
-    void Release();
-
-    /// <summary>Reduces complete gradients over the ranks; [elements of the group] becomes [elements of this shard].</summary>
-    Tensor ReduceGradients(Tensor flatGradients);
-
-    /// <summary>The part of the parameters that this rank updates. [elements of this shard].</summary>
-    Tensor OwnShard { get; }
-
-    /// <summary>Gives updated shards to the ranks that need them.</summary>
-    void Publish();
+    /// <summary>Waits for posted work; time waited here is communication that nothing hid.</summary>
+    void Wait(Task work);
 }
 
 /// <summary>
-/// Operations over all ranks of a group on flat buffers. Every operation has a sequence number and a deadline; a time-out
-/// names the missing ranks. Reductions have a fixed order, so results do not depend on timing.
+/// Parameters that are moved, reduced and updated together. In a pass: gather, use, release; in backward also accumulate
+/// and reduce. After the window: read the shard's gradients, update the shard's states, publish.
 /// </summary>
-public interface ICollective : IDisposable
+public interface IShardedChunk : IDisposable
 {
-    /// <summary>This rank, from 0.</summary>
-    int Rank { get; }
+    /// <summary>Unique in the model.</summary>
+    string Name { get; }
 
-    /// <summary>Number of ranks.</summary>
-    int Ranks { get; }
+    /// <summary>Its parameters in order.</summary>
+    IReadOnlyList<ParameterSlot> Slots { get; }
 
-    /// <summary>Sums over ranks, in place.</summary>
-    void AllReduce(Tensor buffer);
+    /// <summary>Begins to make the weights readable; <see cref="Gather"/> waits for it.</summary>
+    void Prefetch();
 
-    /// <summary>Sums over ranks; each keeps its own slice. The buffer divides evenly by the ranks.</summary>
-    void ReduceScatter(Tensor buffer, Tensor ownSlice);
+    /// <summary>Makes the values of all slots readable, as leaves that require gradients. Calls nest.</summary>
+    void Gather();
 
-    /// <summary>Joins all ranks' slices in rank order.</summary>
-    void AllGather(Tensor ownSlice, Tensor buffer);
+    /// <summary>Ends one <see cref="Gather"/>; after the last, foreign weights may be freed once no graph holds them.</summary>
+    void Release();
 
-    /// <summary>Copies one rank's buffer to all.</summary>
-    void Broadcast(Tensor buffer, int root);
+    /// <summary>Starts a window: gradients are 0.</summary>
+    void ZeroGradients();
 
-    /// <summary>Returns when every rank has called it.</summary>
-    void Barrier();
+    /// <summary>Adds one parameter's gradient of this micro-batch.</summary>
+    /// <param name="slot">One of <see cref="Slots"/>.</param>
+    /// <param name="gradient">Of the slot's shape, any floating type; not kept.</param>
+    void Accumulate(ParameterSlot slot, Tensor gradient);
+
+    /// <summary>
+    /// All gradients of this micro-batch are in: begins to reduce them over the ranks, if the strategy does so now.
+    /// Every rank calls it as often, also for micro-batches it does not have.
+    /// </summary>
+    /// <param name="isLast">True on the window's last micro-batch.</param>
+    void Reduce(bool isLast);
+
+    /// <summary>Where this rank's shard lies in the chunk, in elements; the whole chunk where states are not sharded.</summary>
+    ShardRange Range { get; }
+
+    /// <summary>The states of this rank's shard; waits for reductions of its gradients.</summary>
+    IOptimizerShard Shard { get; }
+
+    /// <summary>Gives the updated shard to the ranks that need it, and turns it into working weights.</summary>
+    void Publish();
+
+    /// <summary>Bytes that this rank holds now.</summary>
+    ShardMemory Memory { get; }
 }
 
-/// <summary>Turns weights into few bits.</summary>
-public interface IQuantizer
+/// <summary>A run of elements of a chunk.</summary>
+/// <param name="Start">First element.</param>
+/// <param name="Length">Elements; those beyond the parameters are padding.</param>
+public readonly record struct ShardRange(long Start, long Length)
 {
-    /// <summary>Quantises one linear layer and gives the kernel that computes with it.</summary>
-    /// <param name="site">The layer; its weight stays unchanged.</param>
-    /// <param name="calibration">[samples, in] inputs the layer saw, or null for round-to-nearest.</param>
-    ILinearKernel Quantize(ILinearSite site, Tensor? calibration);
+    /// <summary>One past the last element.</summary>
+    public long End => Start + Length;
+}
+
+/// <summary>What an optimiser updates: this rank's elements, in pieces that each lie in one run of memory.</summary>
+public interface IOptimizerShard
+{
+    /// <summary>True where the pieces are spans of host memory; otherwise tensors on a device.</summary>
+    bool IsHost { get; }
+
+    /// <summary>Elements, m.</summary>
+    long Length { get; }
+
+    /// <summary>Spans of host memory, whose owner keeps them until the chunk is disposed.</summary>
+    /// <param name="start">From 0.</param>
+    /// <param name="length">Ends within the shard.</param>
+    OptimizerSpans Spans(long start, int length);
+
+    /// <summary>Tensors [m] on the device; only where <see cref="IsHost"/> is false.</summary>
+    OptimizerTensors Tensors { get; }
+}
+
+/// <summary>Equally long spans of one shard; float32.</summary>
+/// <param name="gradients">Summed over ranks and micro-batches.</param>
+/// <param name="master">Weights as the optimiser knows them.</param>
+/// <param name="mean">First moment.</param>
+/// <param name="square">Second moment.</param>
+public readonly ref struct OptimizerSpans(Span<float> gradients, Span<float> master, Span<float> mean, Span<float> square)
+{
+    /// <summary>Summed over ranks and micro-batches.</summary>
+    public Span<float> Gradients { get; } = gradients;
+
+    /// <summary>Weights as the optimiser knows them.</summary>
+    public Span<float> Master { get; } = master;
+
+    /// <summary>First moment.</summary>
+    public Span<float> Mean { get; } = mean;
+
+    /// <summary>Second moment.</summary>
+    public Span<float> Square { get; } = square;
+}
+
+/// <summary>Equally long tensors of one shard; [m] float32 on one device.</summary>
+/// <param name="Gradients">Summed over ranks and micro-batches.</param>
+/// <param name="Master">Weights as the optimiser knows them.</param>
+/// <param name="Mean">First moment.</param>
+/// <param name="Square">Second moment.</param>
+public sealed record OptimizerTensors(Tensor Gradients, Tensor Master, Tensor Mean, Tensor Square);
+
+/// <summary>Bytes of one rank, by what they are for.</summary>
+/// <param name="Weights">Working weights at rest.</param>
+/// <param name="Gathered">Working weights of others, held for the moment.</param>
+/// <param name="Gradients">Gradients.</param>
+/// <param name="States">Master weights and optimiser states in memory.</param>
+/// <param name="OnDisk">Anything of these that lies in mapped files; not counted in the others.</param>
+public readonly record struct ShardMemory(long Weights, long Gathered, long Gradients, long States, long OnDisk)
+{
+    /// <summary>Sum by kind.</summary>
+    public static ShardMemory operator +(ShardMemory a, ShardMemory b) => new(
+        a.Weights + b.Weights, a.Gathered + b.Gathered, a.Gradients + b.Gradients, a.States + b.States, a.OnDisk + b.OnDisk);
 }

@@ -45,8 +45,11 @@ public interface INodeContext
     /// <summary>Large blocks of bytes by name and hash.</summary>
     IBlobLane Blobs { get; }
 
-    /// <summary>Links between named ranks.</summary>
+    /// <summary>Brings the ranks of a group together.</summary>
     IPeerLinks Peers { get; }
+
+    /// <summary>Which rank of which group the roles of this context are; alone unless the run has several trainer ranks.</summary>
+    RankPlace Place => RankPlace.Alone;
 
     /// <summary>Where the run computes what is not placed elsewhere: <c>cpu</c> or <c>cuda:N</c>.</summary>
     string Device => "cpu";
