@@ -31,6 +31,12 @@ public sealed class SingleRank : ICollective
     }
 
     /// <inheritdoc/>
+    public void Abort(string reason)
+    {
+        // Nobody else has to hear it.
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         // Nothing is held.

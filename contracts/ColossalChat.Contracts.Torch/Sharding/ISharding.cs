@@ -15,6 +15,9 @@ public interface IShardingStrategy
     /// <summary>Name, such as <c>none</c>, <c>ddp</c>, <c>zero1</c>, <c>gemini</c>.</summary>
     string Name { get; }
 
+    /// <summary>True when each rank holds a part of the states, so that norms and checkpoints need all ranks.</summary>
+    bool ShardsStates { get; }
+
     /// <summary>
     /// Takes over the parameters: their values become views into flat chunks. Every rank calls it with equal parts; ranks
     /// other than 0 receive rank 0's values.
@@ -86,10 +89,10 @@ public interface IShardedChunk : IDisposable
     /// <summary>Where this rank's shard lies in the chunk, in elements; the whole chunk where states are not sharded.</summary>
     ShardRange Range { get; }
 
-    /// <summary>The states of this rank's shard; waits for reductions of its gradients.</summary>
-    IOptimizerShard Shard { get; }
+    /// <summary>This rank's elements; waits for reductions of their gradients. The chunk owns the tensors.</summary>
+    OptimizerShard Shard { get; }
 
-    /// <summary>Gives the updated shard to the ranks that need it, and turns it into working weights.</summary>
+    /// <summary>Gives the updated weights of this shard to the ranks that need them.</summary>
     void Publish();
 
     /// <summary>Bytes that this rank holds now.</summary>
@@ -105,50 +108,15 @@ public readonly record struct ShardRange(long Start, long Length)
     public long End => Start + Length;
 }
 
-/// <summary>What an optimiser updates: this rank's elements, in pieces that each lie in one run of memory.</summary>
-public interface IOptimizerShard
-{
-    /// <summary>True where the pieces are spans of host memory; otherwise tensors on a device.</summary>
-    bool IsHost { get; }
-
-    /// <summary>Elements, m.</summary>
-    long Length { get; }
-
-    /// <summary>Spans of host memory, whose owner keeps them until the chunk is disposed.</summary>
-    /// <param name="start">From 0.</param>
-    /// <param name="length">Ends within the shard.</param>
-    OptimizerSpans Spans(long start, int length);
-
-    /// <summary>Tensors [m] on the device; only where <see cref="IsHost"/> is false.</summary>
-    OptimizerTensors Tensors { get; }
-}
-
-/// <summary>Equally long spans of one shard; float32.</summary>
-/// <param name="gradients">Summed over ranks and micro-batches.</param>
-/// <param name="master">Weights as the optimiser knows them.</param>
-/// <param name="mean">First moment.</param>
-/// <param name="square">Second moment.</param>
-public readonly ref struct OptimizerSpans(Span<float> gradients, Span<float> master, Span<float> mean, Span<float> square)
-{
-    /// <summary>Summed over ranks and micro-batches.</summary>
-    public Span<float> Gradients { get; } = gradients;
-
-    /// <summary>Weights as the optimiser knows them.</summary>
-    public Span<float> Master { get; } = master;
-
-    /// <summary>First moment.</summary>
-    public Span<float> Mean { get; } = mean;
-
-    /// <summary>Second moment.</summary>
-    public Span<float> Square { get; } = square;
-}
-
-/// <summary>Equally long tensors of one shard; [m] float32 on one device.</summary>
-/// <param name="Gradients">Summed over ranks and micro-batches.</param>
-/// <param name="Master">Weights as the optimiser knows them.</param>
-/// <param name="Mean">First moment.</param>
-/// <param name="Square">Second moment.</param>
-public sealed record OptimizerTensors(Tensor Gradients, Tensor Master, Tensor Mean, Tensor Square);
+/// <summary>What an optimiser updates: this rank's elements of a chunk; [m] each, on one device or in mapped files.</summary>
+/// <param name="Gradients">float32, summed over ranks and micro-batches.</param>
+/// <param name="Master">float32, the weights as the optimiser knows them.</param>
+/// <param name="Mean">float32, first moment.</param>
+/// <param name="Square">float32, second moment.</param>
+/// <param name="Weights">
+/// Working weights, to be written with the rounded master; the same tensor as <paramref name="Master"/> where they are float32.
+/// </param>
+public sealed record OptimizerShard(Tensor Gradients, Tensor Master, Tensor Mean, Tensor Square, Tensor Weights);
 
 /// <summary>Bytes of one rank, by what they are for.</summary>
 /// <param name="Weights">Working weights at rest.</param>

@@ -1,0 +1,23 @@
+using ColossalChat.Contracts;
+using ColossalChat.Contracts.Torch;
+
+namespace ColossalChat.Zero;
+
+/// <summary>Offers the sharding strategies.</summary>
+public sealed class ZeroPlugin : IPlugin
+{
+    /// <inheritdoc/>
+    public void Register(IPluginRegistry registry)
+    {
+        foreach (var (name, level) in new[]
+        {
+            (ZeroStrategy.None, ShardingLevel.Nothing),
+            ("ddp", ShardingLevel.Nothing),
+            ("zero1", ShardingLevel.States),
+            ("zero2", ShardingLevel.Gradients),
+            ("zero3", ShardingLevel.Weights),
+        })
+            registry.Add<IShardingStrategy, NoOptions>(name, (_, _) => new ZeroStrategy(name, level));
+        registry.Add<IShardingStrategy, GeminiOptions>("gemini", (options, _) => new GeminiStrategy(options));
+    }
+}
