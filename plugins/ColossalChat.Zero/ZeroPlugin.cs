@@ -3,7 +3,7 @@ using ColossalChat.Contracts.Torch;
 
 namespace ColossalChat.Zero;
 
-/// <summary>Offers the sharding strategies.</summary>
+/// <summary>Offers sharding strategies, and collectives over ranks.</summary>
 public sealed class ZeroPlugin : IPlugin
 {
     /// <inheritdoc/>
@@ -19,5 +19,9 @@ public sealed class ZeroPlugin : IPlugin
         })
             registry.Add<IShardingStrategy, NoOptions>(name, (_, _) => new ZeroStrategy(name, level));
         registry.Add<IShardingStrategy, GeminiOptions>("gemini", (options, _) => new GeminiStrategy(options));
+        registry.Add<ICollectiveFactory, CollectiveOptions>("auto", (options, _) => new AutoCollectiveFactory(options));
+        registry.Add<ICollectiveFactory, CollectiveOptions>("nccl", (options, _) => new NcclCollectiveFactory(options));
+        registry.Add<ICollectiveFactory, CollectiveOptions>("ring", (options, _) => new RingCollectiveFactory(options));
+        registry.Add<ICollectiveFactory, CollectiveOptions>("shared-memory", (options, _) => new SharedMemoryCollectiveFactory(options));
     }
 }

@@ -42,6 +42,28 @@ public sealed class TestBlobLane : IBlobLane
 /// <summary>Groups of one rank, which link to nobody.</summary>
 public sealed class OneRankPeerLinks : IPeerLinks
 {
-    public IReadOnlyList<IPeerLink?> Join(string group, int rank, int ranks, TimeSpan deadline) =>
-        ranks == 1 ? [null] : throw new TimeoutException($"Group {group}: the test node is alone; ranks 1 to {ranks - 1} did not come.");
+    public IPeerGroup Join(RankPlace place, TimeSpan deadline) => place.Ranks == 1
+        ? new Group(place)
+        : throw new TimeoutException($"Group {place.Group}: the test node is alone; ranks 1 to {place.Ranks - 1} did not come.");
+
+    private sealed class Group(RankPlace place) : IPeerGroup
+    {
+        public RankPlace Place => place;
+
+        public bool SharesAddressSpace => true;
+
+        public IReadOnlyList<int> Gone => [];
+
+        public string? BrokenBy { get; private set; }
+
+        public IPeerLink LinkTo(int peer) => throw new ArgumentOutOfRangeException(nameof(peer), peer, "A group of one has no links.");
+
+        public ISharedSegment? SharedSegment(string name, long bytes, TimeSpan deadline) => null;
+
+        public void Abort(string reason) => BrokenBy ??= reason;
+
+        public void Dispose()
+        {
+        }
+    }
 }

@@ -35,17 +35,29 @@ public interface IPeerGroup : IDisposable
     IPeerLink LinkTo(int peer);
 
     /// <summary>
-    /// Memory that all ranks see, zero at first; null when they do not share a machine. Every rank asks for the same
-    /// segments in the same order; the call returns when all have it.
+    /// Memory that all ranks see, zero at first; null when they do not share a machine or it has no room. Every rank asks for the same
+    /// segments in the same order; the call returns when all have it. The memory begins at a multiple of 64 bytes and does not move.
     /// </summary>
     /// <param name="name">Unique in the group.</param>
     /// <param name="bytes">The same at every rank; 1 or more.</param>
     /// <param name="deadline">Longest wait for the others.</param>
     /// <exception cref="TimeoutException">Some ranks did not ask for it; the message names them.</exception>
+    /// <exception cref="ArgumentException">Ranks disagree about the size, or this rank asked for the name before.</exception>
+    /// <exception cref="IOException">A rank is gone, or the group is broken; the message says which or why.</exception>
     ISharedSegment? SharedSegment(string name, long bytes, TimeSpan deadline);
 
     /// <summary>Ranks known to be gone: their process ended or their link closed. Others may be gone without our knowing yet.</summary>
     IReadOnlyList<int> Gone { get; }
+
+    /// <summary>
+    /// Breaks the group for all its ranks: pending and later calls of every link throw <see cref="IOException"/> with this
+    /// reason. The first reason that a rank learns stays. Safe from any thread; does not wait for the others.
+    /// </summary>
+    /// <param name="reason">One sentence.</param>
+    void Abort(string reason);
+
+    /// <summary>Why the group is broken; null while it is whole. Cheap enough to ask while spinning.</summary>
+    string? BrokenBy { get; }
 }
 
 /// <summary>Memory that several ranks see. It stays until the last of them disposes it or dies.</summary>

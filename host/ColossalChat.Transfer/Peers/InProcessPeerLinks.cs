@@ -1,10 +1,9 @@
-using System.Diagnostics;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Transfer;
 
 /// <summary>
-/// Links between ranks that are threads of one process. A group may meet again under the same name once all its ranks
+/// Groups of ranks that are threads of one process. A group may meet again under the same name once all its ranks
 /// have come. Safe to use from several threads.
 /// </summary>
 public sealed class InProcessPeerLinks : IPeerLinks
@@ -13,12 +12,11 @@ public sealed class InProcessPeerLinks : IPeerLinks
     private readonly Dictionary<string, Meeting> _meetings = [];
 
     /// <inheritdoc/>
-    public IReadOnlyList<IPeerLink?> Join(string group, int rank, int ranks, TimeSpan deadline)
+    public IPeerGroup Join(RankPlace place, TimeSpan deadline)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(ranks, 1);
-        if (rank < 0 || rank >= ranks)
-            throw new ArgumentOutOfRangeException(nameof(rank), rank, $"Group '{group}' has ranks 0 to {ranks - 1}.");
-        var started = Stopwatch.GetTimestamp();
+        Places.Check(place);
+        var (group, rank, ranks) = place;
+        var wait = new Deadline(deadline);
         lock (_gate)
         {
             if (!_meetings.TryGetValue(group, out var meeting))
@@ -32,27 +30,28 @@ public sealed class InProcessPeerLinks : IPeerLinks
 
             while (!meeting.IsComplete)
             {
-                var left = deadline - Stopwatch.GetElapsedTime(started);
-                if (left > TimeSpan.Zero && Monitor.Wait(_gate, Clock.Milliseconds(left)))
+                if (!wait.HasPassed)
+                {
+                    Monitor.Wait(_gate, wait.Milliseconds());
                     continue;
-                if (meeting.IsComplete)
-                    break;
+                }
+
                 var missing = meeting.Missing();
                 meeting.Leave(rank);
                 if (meeting.IsEmpty)
                     _meetings.Remove(group);
-                throw new TimeoutException(
-                    $"Group '{group}': rank(s) {string.Join(", ", missing)} of {ranks} did not come within {deadline}.");
+                throw Places.DidNotCome(place, missing, deadline);
             }
 
-            return meeting.LinksOf(rank);
+            return new InProcessGroup(meeting.Circle, place);
         }
     }
 
     private sealed class Meeting(string group, int ranks)
     {
         private readonly bool[] _hasCome = new bool[ranks];
-        private readonly Dictionary<(int Low, int High), PeerPair> _pairs = [];
+
+        public InProcessCircle Circle { get; } = new(group, ranks);
 
         public bool IsComplete => _hasCome.All(came => came);
 
@@ -71,21 +70,5 @@ public sealed class InProcessPeerLinks : IPeerLinks
         public void Leave(int rank) => _hasCome[rank] = false;
 
         public int[] Missing() => [.. Enumerable.Range(0, ranks).Where(rank => !_hasCome[rank])];
-
-        public IPeerLink?[] LinksOf(int rank)
-        {
-            var links = new IPeerLink?[ranks];
-            for (var peer = 0; peer < ranks; peer++)
-            {
-                if (peer == rank)
-                    continue;
-                var key = (Math.Min(rank, peer), Math.Max(rank, peer));
-                if (!_pairs.TryGetValue(key, out var pair))
-                    _pairs[key] = pair = new PeerPair();
-                links[peer] = pair.End(group, rank, peer);
-            }
-
-            return links;
-        }
     }
 }

@@ -1,0 +1,120 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>How far a socket came.</summary>
+internal enum SocketStep
+{
+    /// <summary>Some bytes went.</summary>
+    Moved,
+
+    /// <summary>None yet.</summary>
+    Waited,
+
+    /// <summary>None ever again: the other end is gone.</summary>
+    Closed,
+}
+
+/// <summary>Non-blocking sockets with short waits, so that whoever waits can look at deadlines and at what else happened.</summary>
+internal static class SocketBytes
+{
+    /// <summary>A connection; null when none came about in time.</summary>
+    public static Socket? Connect(IPEndPoint to, Deadline deadline)
+    {
+        var socket = new Socket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        using var connected = new ManualResetEventSlim();
+        using var attempt = new SocketAsyncEventArgs { RemoteEndPoint = to };
+        attempt.Completed += (_, _) => connected.Set();
+        var isPending = socket.ConnectAsync(attempt);
+        if (isPending && !connected.Wait(deadline.Milliseconds()))
+        {
+            Socket.CancelConnectAsync(attempt);
+            connected.Wait(CancelMilliseconds);
+        }
+
+        if (attempt.SocketError == SocketError.Success && socket.Connected)
+        {
+            Prepare(socket);
+            return socket;
+        }
+
+        socket.Dispose();
+        return null;
+    }
+
+    /// <summary>No waiting calls, no gathering of small packets.</summary>
+    public static void Prepare(Socket socket)
+    {
+        socket.Blocking = false;
+        socket.NoDelay = true;
+    }
+
+    /// <summary>Sends what the socket takes; waits at most so many milliseconds when it takes nothing.</summary>
+    public static SocketStep Send(Socket socket, ReadOnlySpan<byte> bytes, int milliseconds, out int sent)
+    {
+        sent = socket.Send(bytes, SocketFlags.None, out var error);
+        return Step(socket, error, SelectMode.SelectWrite, milliseconds);
+    }
+
+    /// <summary>Reads what is there, 1 byte or more; waits at most so many milliseconds when there is nothing.</summary>
+    public static SocketStep Receive(Socket socket, Span<byte> bytes, int milliseconds, out int received)
+    {
+        received = socket.Receive(bytes, SocketFlags.None, out var error);
+        return error == SocketError.Success && received == 0 ? SocketStep.Closed : Step(socket, error, SelectMode.SelectRead, milliseconds);
+    }
+
+    /// <summary>Sends all; false when the deadline passed or the other end is gone.</summary>
+    public static bool SendAll(Socket socket, ReadOnlySpan<byte> bytes, Deadline deadline)
+    {
+        while (bytes.Length > 0)
+        {
+            switch (Send(socket, bytes, deadline.Milliseconds(LongestWait), out var sent))
+            {
+                case SocketStep.Moved:
+                    bytes = bytes[sent..];
+                    break;
+                case SocketStep.Closed:
+                case SocketStep.Waited when deadline.HasPassed:
+                    return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Fills the span; false when the deadline passed or the other end is gone.</summary>
+    public static bool ReceiveAll(Socket socket, Span<byte> bytes, Deadline deadline)
+    {
+        while (bytes.Length > 0)
+        {
+            switch (Receive(socket, bytes, deadline.Milliseconds(LongestWait), out var received))
+            {
+                case SocketStep.Moved:
+                    bytes = bytes[received..];
+                    break;
+                case SocketStep.Closed:
+                case SocketStep.Waited when deadline.HasPassed:
+                    return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Milliseconds after which a waiting call looks around.</summary>
+    public const int LongestWait = 50;
+
+    private const int CancelMilliseconds = 1000;
+
+    private static SocketStep Step(Socket socket, SocketError error, SelectMode mode, int milliseconds)
+    {
+        if (error == SocketError.Success)
+            return SocketStep.Moved;
+        if (error is not (SocketError.WouldBlock or SocketError.Interrupted or SocketError.NoBufferSpaceAvailable))
+            return SocketStep.Closed;
+        if (milliseconds > 0)
+            socket.Poll(milliseconds * 1000, mode);
+        return SocketStep.Waited;
+    }
+}
