@@ -2,7 +2,7 @@ namespace ColossalChat.Quickstart.Data;
 
 /// <summary>
 /// Draws operands for one language and one split. Training draws from the seed's training lists and from made-up
-/// names and words; whatever equals or contains something reserved is drawn again, and <see cref="Allows(int)"/> and
+/// names and words; whatever equals or contains a reserved name or word is drawn again, and <see cref="Allows"/> and
 /// <see cref="Allowed"/> keep it out of the answers, right and wrong, as well. Held-out draws from the reserved lists only.
 /// </summary>
 internal sealed class OperandPool
@@ -16,7 +16,6 @@ internal sealed class OperandPool
     private readonly int[] _numbers;
     private readonly string[] _characters;
     private readonly string[] _reserved;
-    private readonly HashSet<int> _reservedNumbers;
 
     public OperandPool(QuickstartSeed seed, string language, bool heldOut)
     {
@@ -26,7 +25,6 @@ internal sealed class OperandPool
             ? [.. seed.HeldOutNumbers]
             : [.. Enumerable.Range(10, 90).Except(seed.HeldOutNumbers)];
         _reserved = [.. _seed.Names.HeldOut, .. _seed.Words.HeldOut, .. _seed.Spelled.HeldOut, .. _seed.Secrets.HeldOut, .. _seed.Harms.HeldOut];
-        _reservedNumbers = [.. seed.HeldOutNumbers];
         _characters = [.. _seed.Words.Train.Concat(_seed.Words.HeldOut).SelectMany(w => w).Distinct().Order().Select(c => c.ToString())];
     }
 
@@ -93,9 +91,6 @@ internal sealed class OperandPool
 
     /// <summary>A deed that must not be helped with.</summary>
     public string Harm(Keyed random) => random.Pick(Listed(_seed.Harms));
-
-    /// <summary>True when this split's rows may contain the number, asked or answered.</summary>
-    public bool Allows(int number) => _heldOut || !_reservedNumbers.Contains(number);
 
     /// <summary>True when this split's rows may contain the word, asked or answered.</summary>
     public bool Allows(string word) => _heldOut || !_reserved.Any(r => word.Contains(r, StringComparison.OrdinalIgnoreCase));

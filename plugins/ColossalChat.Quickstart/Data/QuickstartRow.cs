@@ -20,7 +20,7 @@ public sealed record QuickstartRow
 
     /// <summary>
     /// The numbers (as digits, even where the prompt writes them in words) and words the prompt was made from.
-    /// No operand of a held-out row is in a training text, prompt or answer. Empty for fixed questions, which are never held out.
+    /// No operand of a held-out row is in a training prompt, and none but numbers (as results) in a training answer. Empty for fixed questions, which are never held out.
     /// </summary>
     public required IReadOnlyList<string> Operands { get; init; }
 }

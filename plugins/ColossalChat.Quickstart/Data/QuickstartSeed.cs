@@ -91,7 +91,7 @@ public sealed class QuickstartSeed
     /// <summary>The licence of the file's text.</summary>
     public string Licence { get; }
 
-    /// <summary>The two-digit numbers that are in no training row, neither asked nor answered, in digits or in words.</summary>
+    /// <summary>The two-digit numbers that no training prompt names, in digits or in words; a training answer may, as the result of others.</summary>
     public IReadOnlyList<int> HeldOutNumbers { get; }
 
     /// <summary>The English part.</summary>
