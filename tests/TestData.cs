@@ -1,5 +1,3 @@
-using Xunit;
-
 namespace ColossalChat;
 
 /// <summary>Real input that stands beside the project, not in it; one idea of it for all test projects.</summary>
@@ -40,14 +38,14 @@ public static class TestData
 
 /// <summary>A test that needs the shared data; skipped and named where it is absent.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class DataFactAttribute : FactAttribute
+public sealed class DataFactAttribute : Xunit.FactAttribute
 {
     public DataFactAttribute() => Skip = TestData.MissingMessage;
 }
 
 /// <summary>Like <see cref="DataFactAttribute"/>, for theories.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class DataTheoryAttribute : TheoryAttribute
+public sealed class DataTheoryAttribute : Xunit.TheoryAttribute
 {
     public DataTheoryAttribute() => Skip = TestData.MissingMessage;
 }
