@@ -28,7 +28,7 @@ public sealed class StatefulReaderTests
         Assert.Equal(unbroken.World.Digest(), second.World.Digest());
         Assert.Equal(
             unbroken.Reports.Select(RunHarness.Line), first.Reports.Concat(second.Reports).Select(RunHarness.Line));
-        Assert.Contains(role, Checkpoints.Open(half.Checkpoint!).Roles);
+        Assert.Contains(role, Checkpoints.Open(half.Checkpoint!).State.Images.Keys);
     }
 
     [Theory]
@@ -56,7 +56,7 @@ public sealed class StatefulReaderTests
 
         var end = await run.RunAsync();
 
-        Assert.Equal(["experience", "prompts", "trainers.critic", "trainers.policy"], Checkpoints.Open(end.Checkpoint!).Roles.Order());
+        Assert.Equal(["experience", "prompts", "trainers.critic", "trainers.policy"], Checkpoints.Open(end.Checkpoint!).State.Images.Keys.Order());
     }
 
     [Fact]
