@@ -11,12 +11,8 @@ public sealed class ResumeTests
         _ => [.. InstructTests.SftSettings, "roles.batches.epochs=0.25", "roles.batches.max-tokens=160"]);
 
     [DataFact]
-    public void Reward_model() => KillAndResume("reward-model", "reward-instruct.hocon", killAfter: 10, ["reward"], root =>
-    {
-        var pairs = Path.Combine(root, "short.jsonl");
-        File.WriteAllLines(pairs, InstructTests.ShortPairs(32));
-        return [$"models.reward.path={Repository.DataPath("stories260K")}", $"roles.batches.files=[\"{pairs}\"]", "roles.batches.held-out=0", "roles.batches.epochs=40", "roles.batches.batch-size=8"];
-    });
+    public void Reward_model() => KillAndResume("reward-model", "reward-instruct.hocon", killAfter: 10, ["reward"],
+        _ => [.. InstructTests.RewardSettings(Repository.DataPath("stories260K")), "roles.batches.epochs=5"]);
 
     [DataFact]
     public void Ppo() => KillAndResume("ppo", "story-ppo.hocon", killAfter: 2, ["policy", "critic"], root => StoryPpo.Settings(root,
