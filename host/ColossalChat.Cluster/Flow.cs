@@ -124,9 +124,12 @@ public sealed record WeightsLoaded(long Iteration, string Reader, WeightsPublica
 /// <summary>A role actor -> IterationActor: the role exists and has its state.</summary>
 public sealed record RoleOpened(long Iteration, string Role, RoleFacts Facts);
 
-/// <summary>What a role says about its data when it is opened; zero and empty for most roles.</summary>
+/// <summary>What a role says about itself and its data when it is opened; zero and empty for most roles.</summary>
 public sealed record RoleFacts
 {
+    /// <summary>True for a role whose state is captured and restored.</summary>
+    public bool HasState { get; init; }
+
     /// <summary>Held-out prompts of a prompt source.</summary>
     public int HeldOutPrompts { get; init; }
 

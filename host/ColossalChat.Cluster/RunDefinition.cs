@@ -29,8 +29,8 @@ public sealed record RunDefinition
     /// <summary>Ends the run after this many iterations counted from the start of the run (schedules still see the whole); null for none.</summary>
     public long? MaxIterations { get; init; }
 
-    /// <summary>Checkpoint folder to continue from, or null.</summary>
-    public string? ResumeFrom { get; init; }
+    /// <summary>Checkpoint to continue from, whose memory the run takes over; null for a new run.</summary>
+    public Checkpoint? ResumeFrom { get; init; }
 
     /// <summary>Takes what happens.</summary>
     public required IRunObserver Observer { get; init; }
@@ -92,7 +92,10 @@ public sealed record IterationReport(
     IReadOnlyList<SampleRow> Samples);
 
 /// <summary>How a run ended.</summary>
-/// <param name="ExitCode">Ok, Interrupted (stopped after a checkpoint) or Failed.</param>
+/// <param name="ExitCode">
+/// Ok; Interrupted (stopped, after a checkpoint where there was something to save); Failed; or what a role, the data or
+/// the machine did not allow: Usage, Invalid, NotFound or Resource.
+/// </param>
 /// <param name="Failure">Why it failed; null otherwise.</param>
 /// <param name="LastIteration">Last finished iteration.</param>
 /// <param name="Checkpoint">Folder of the last checkpoint, or null.</param>

@@ -29,7 +29,7 @@ internal enum Repair
 }
 
 /// <summary>RunActor -> the actor that failed: make the role anew and repeat the batch.</summary>
-internal sealed record RestartRole(long Epoch);
+internal sealed record RestartRole;
 
 /// <summary>IterationActor -> RunActor: all roles are there.</summary>
 internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iterations, IReadOnlyList<string> Remarks);

@@ -3,8 +3,8 @@ using ColossalChat.Contracts;
 
 namespace ColossalChat.PluginHost;
 
-/// <summary>The keys that an options record takes.</summary>
-internal sealed class OptionsShape
+/// <summary>The keys that an options record takes, and what kinds of properties it may have.</summary>
+public sealed class OptionsShape
 {
     private OptionsShape(IReadOnlyDictionary<string, PropertyInfo> properties, PropertyInfo? remaining) =>
         (Properties, Remaining) = (properties, remaining);
@@ -15,6 +15,7 @@ internal sealed class OptionsShape
     /// <summary>Dictionary that takes all other keys, or null.</summary>
     public PropertyInfo? Remaining { get; }
 
+    /// <summary>The keys of a type.</summary>
     // Made anew at each use: a cache keyed by a plugin's type would keep the plugin in memory.
     public static OptionsShape Of(Type type)
     {

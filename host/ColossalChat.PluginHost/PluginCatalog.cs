@@ -56,6 +56,10 @@ public sealed class PluginCatalog : IDisposable
         return catalog;
     }
 
+    /// <summary>Names of what <see cref="Load"/> would try to load; no code of it runs.</summary>
+    public static IReadOnlySet<string> NamesIn(IEnumerable<string> folders) =>
+        folders.Where(Directory.Exists).SelectMany(PluginFolder.In).Select(candidate => candidate.Name).ToHashSet(StringComparer.Ordinal);
+
     /// <summary>The factory of that name for a seam, or null.</summary>
     public PluginFactory? Find(Type seam, string name) => _factories.GetValueOrDefault((seam, name));
 

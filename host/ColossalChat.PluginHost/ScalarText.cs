@@ -2,8 +2,8 @@ using System.Globalization;
 
 namespace ColossalChat.PluginHost;
 
-/// <summary>Single values as users write them.</summary>
-internal static class ScalarText
+/// <summary>Single values as users write them, in configurations and in flags alike.</summary>
+public static class ScalarText
 {
     private static readonly (string Unit, double Milliseconds)[] s_units =
         [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];

@@ -16,10 +16,11 @@ internal sealed class EagerBaseline : IDisposable
     private readonly Decoder _decoder;
     private readonly optim.Optimizer _optimizer;
 
-    /// <summary>Builds model and optimiser, in float32.</summary>
+    /// <summary>Builds model and optimiser, in float32. First weights are drawn from a generator of its own, the same each time.</summary>
     public EagerBaseline(DecoderSizes sizes, Device device, double learningRate)
     {
-        _decoder = new Decoder(sizes);
+        using var generator = new Generator(1);
+        _decoder = new Decoder(sizes, generator);
         _decoder.to(device);
         _optimizer = optim.AdamW(_decoder.parameters(), learningRate, beta1: 0.9, beta2: 0.95, weight_decay: 0);
     }
@@ -55,17 +56,15 @@ internal sealed class EagerBaseline : IDisposable
         private readonly Embedding _embedding;
         private readonly ModuleList<Block> _blocks;
         private readonly RmsNorm _norm;
-        private readonly Linear _head;
+        private readonly Projection _head;
 
-        public Decoder(DecoderSizes sizes)
+        public Decoder(DecoderSizes sizes, Generator generator)
             : base("decoder")
         {
-            _embedding = Embedding(sizes.Vocabulary, sizes.Hidden);
-            init.normal_(_embedding.weight!, 0, 0.02, new Generator(1));
-            _blocks = ModuleList(Enumerable.Range(0, sizes.Layers).Select(_ => new Block(sizes)).ToArray());
+            _embedding = Embedding_from_pretrained(FirstWeight(sizes.Vocabulary, sizes.Hidden, generator), freeze: false);
+            _blocks = ModuleList(Enumerable.Range(0, sizes.Layers).Select(_ => new Block(sizes, generator)).ToArray());
             _norm = new RmsNorm(sizes.Hidden);
-            _head = Linear(sizes.Hidden, sizes.Vocabulary, hasBias: false);
-            init.normal_(_head.weight!, 0, 0.02, new Generator(2));
+            _head = new Projection(sizes.Hidden, sizes.Vocabulary, generator);
             RegisterComponents();
         }
 
@@ -92,26 +91,26 @@ internal sealed class EagerBaseline : IDisposable
         private readonly int _heads;
         private readonly RmsNorm _attentionNorm;
         private readonly RmsNorm _feedForwardNorm;
-        private readonly Linear _query;
-        private readonly Linear _key;
-        private readonly Linear _value;
-        private readonly Linear _output;
-        private readonly Linear _gate;
-        private readonly Linear _up;
-        private readonly Linear _down;
+        private readonly Projection _query;
+        private readonly Projection _key;
+        private readonly Projection _value;
+        private readonly Projection _output;
+        private readonly Projection _gate;
+        private readonly Projection _up;
+        private readonly Projection _down;
 
-        public Block(DecoderSizes sizes)
+        public Block(DecoderSizes sizes, Generator generator)
             : base("block")
         {
             (_heads, HeadSize) = (sizes.Heads, sizes.Hidden / sizes.Heads);
             (_attentionNorm, _feedForwardNorm) = (new RmsNorm(sizes.Hidden), new RmsNorm(sizes.Hidden));
-            _query = Linear(sizes.Hidden, sizes.Hidden, hasBias: false);
-            _key = Linear(sizes.Hidden, sizes.Hidden, hasBias: false);
-            _value = Linear(sizes.Hidden, sizes.Hidden, hasBias: false);
-            _output = Linear(sizes.Hidden, sizes.Hidden, hasBias: false);
-            _gate = Linear(sizes.Hidden, sizes.FeedForward, hasBias: false);
-            _up = Linear(sizes.Hidden, sizes.FeedForward, hasBias: false);
-            _down = Linear(sizes.FeedForward, sizes.Hidden, hasBias: false);
+            _query = new Projection(sizes.Hidden, sizes.Hidden, generator);
+            _key = new Projection(sizes.Hidden, sizes.Hidden, generator);
+            _value = new Projection(sizes.Hidden, sizes.Hidden, generator);
+            _output = new Projection(sizes.Hidden, sizes.Hidden, generator);
+            _gate = new Projection(sizes.Hidden, sizes.FeedForward, generator);
+            _up = new Projection(sizes.Hidden, sizes.FeedForward, generator);
+            _down = new Projection(sizes.FeedForward, sizes.Hidden, generator);
             RegisterComponents();
         }
 
@@ -134,6 +133,25 @@ internal sealed class EagerBaseline : IDisposable
             var halves = heads.chunk(2, -1);
             return (heads * cos) + (cat([-halves[1], halves[0]], -1) * sin);
         }
+    }
+
+    // [outputs, inputs]. The library's own layers draw theirs from the generator of the whole process, and so does
+    // nn.init, even when it is given another one.
+    private static Parameter FirstWeight(long outputs, long inputs, Generator generator) =>
+        Parameter(empty(outputs, inputs).normal_(0, 0.02, generator));
+
+    private sealed class Projection : Module<Tensor, Tensor>
+    {
+        private readonly Parameter _weight;
+
+        public Projection(int inputs, int outputs, Generator generator)
+            : base("projection")
+        {
+            _weight = FirstWeight(outputs, inputs, generator);
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor input) => functional.linear(input, _weight);
     }
 
     private sealed class RmsNorm : Module<Tensor, Tensor>

@@ -13,6 +13,9 @@ internal sealed class LoraLinear : ILinearAdapter, IDisposable
     // Keeps the first weights apart from those of the base model, which have the same purpose and small numbers.
     private const long InitialisationStream = 0x4C6F5241;
 
+    // Where FNV-1a begins.
+    private const ulong FirstHash = 0xCBF29CE484222325;
+
     private readonly AttachedLora _owner;
     private readonly RandomKey _dropoutKey;
     private Tensor? _base;
@@ -49,17 +52,10 @@ internal sealed class LoraLinear : ILinearAdapter, IDisposable
     public ParameterSlot B { get; }
 
     /// <inheritdoc/>
-    public Tensor Forward(Tensor input, Tensor output)
-    {
-        if (!_owner.Acts)
-            return output;
-        using var scope = NewDisposeScope();
-        var x = input.to(float32);
-        if (_owner.Training && _owner.Dropout > 0)
-            x = x * DropoutFactors(input);
-        var part = nn.functional.linear(nn.functional.linear(x, A.Value), B.Value);
-        return output.add(part.to(output.dtype), _owner.Scale).MoveToOuterDisposeScope();
-    }
+    public Tensor Forward(Tensor input, Tensor output) => Add(input, output, null);
+
+    /// <inheritdoc/>
+    public Tensor Forward(Tensor input, Tensor output, SequenceLayout layout) => Add(input, output, layout);
 
     /// <summary>Computes the merged weight; it is used while the owner says so.</summary>
     public void Merge()
@@ -100,21 +96,64 @@ internal sealed class LoraLinear : ILinearAdapter, IDisposable
     private ParameterSlot Slot(string part, Tensor value) => new(
         $"base_model.model.{Site.Name}.{part}.weight", value.DetachFromDisposeScope().requires_grad_(true));
 
-    /// <summary>
-    /// 0 or 1 / (1 - dropout) for every input number, as a pure function of seed, layer, input and adapter weights: a
-    /// recomputed forward pass and a resumed run drop the same numbers without a counter to save, and the next step
-    /// (whose weights differ) drops others.
-    /// </summary>
-    private Tensor DropoutFactors(Tensor input)
+    private Tensor Add(Tensor input, Tensor output, SequenceLayout? layout)
     {
-        var content = Hash(Hash(0xCBF29CE484222325, input), B.Value);
+        if (!_owner.Acts)
+            return output;
+        using var scope = NewDisposeScope();
+        var x = input.to(float32);
+        if (_owner.Training && _owner.Dropout > 0)
+            x = x * DropoutFactors(input, layout);
+        var part = nn.functional.linear(nn.functional.linear(x, A.Value), B.Value);
+        return output.add(part.to(output.dtype), _owner.Scale).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// 0 or 1 / (1 - dropout) for every input number, as a pure function of seed, layer, adapter weights, the row's tokens
+    /// and the place in the row: a recomputed forward pass, a resumed run and a window cut into other micro-batches drop
+    /// the same numbers without a counter to save, and the next step (whose weights differ) drops others. A head's inputs
+    /// [N, in] belong to no row; theirs are keyed by content and index instead, so there the cut does matter.
+    /// </summary>
+    private Tensor DropoutFactors(Tensor input, SequenceLayout? layout)
+    {
+        var weights = Hash(FirstHash, B.Value);
+        var factors = new float[input.numel()];
+        if (layout?.RowKeys is { } keys)
+        {
+            var (places, inputs) = (factors.Length / keys.Count, (int)input.shape[^1]);
+
+            // Pads keep factor 0: nothing reads them.
+            Parallel.For(0, keys.Count, row => Draw(factors.AsSpan(row * places, layout.Lengths[row] * inputs), Mix(weights, keys[row])));
+        }
+        else
+        {
+            Draw(factors, Hash(weights, input));
+        }
+
+        return tensor(factors, input.shape, device: input.device);
+    }
+
+    private void Draw(Span<float> factors, ulong content)
+    {
         var key = _dropoutKey with { Iteration = (long)(content >> 20) };
         var keep = (float)(1 / (1 - _owner.Dropout));
         var threshold = (uint)Math.Min(uint.MaxValue, _owner.Dropout * 4294967296.0);
-        var factors = new float[input.numel()];
-        for (var i = 0; i < factors.Length; i++)
-            factors[i] = key.Bits(i) < threshold ? 0 : keep;
-        return tensor(factors, input.shape, device: input.device);
+        Span<uint> words = stackalloc uint[4];
+        for (var i = 0; i < factors.Length; i += words.Length)
+        {
+            (words[0], words[1], words[2], words[3]) = key.Block(i / words.Length);
+            for (var k = 0; k < words.Length && i + k < factors.Length; k++)
+                factors[i + k] = words[k] < threshold ? 0 : keep;
+        }
+    }
+
+    // The finaliser of SplitMix64: neighbouring hashes must not give neighbouring keys.
+    private static ulong Mix(ulong weights, ulong row)
+    {
+        var mixed = weights ^ (row * 0x9E3779B97F4A7C15);
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+        return mixed ^ (mixed >> 31);
     }
 
     private static ulong Hash(ulong hash, Tensor values)

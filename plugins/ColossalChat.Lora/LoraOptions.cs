@@ -11,7 +11,11 @@ public sealed record LoraOptions : ICheckedOptions
     /// <summary>The adapter's part is multiplied by alpha / rank. Above 0; default 16.</summary>
     public double Alpha { get; init; } = 16;
 
-    /// <summary>Share of the adapter's inputs that is dropped in training. 0 to below 1; default 0.</summary>
+    /// <summary>
+    /// Share of the adapter's inputs that is dropped in training. 0 to below 1; default 0. Which ones follows from the
+    /// run's seed, the layer, its weights, the row's tokens and the position, so micro-batch-tokens does not change them.
+    /// The one exception is an adapter on <c>lm_head</c>, whose inputs belong to no row.
+    /// </summary>
     public double Dropout { get; init; }
 
     /// <summary>

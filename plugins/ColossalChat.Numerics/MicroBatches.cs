@@ -99,7 +99,7 @@ public static class MicroBatches
         return new MicroBatch
         {
             TokenIds = TensorData.From<long>(tokens, [rows.Length, longest], device),
-            Layout = new SequenceLayout(lengths, longest),
+            Layout = new SequenceLayout(lengths, longest) { RowKeys = [.. rows.Select(row => KeyOf(experience.Tokens[row].Span))] },
             HeadPositions = TensorData.From<long>(positions.ToArray(), [positions.Count], device),
             Targets = TensorData.From<long>(targets.ToArray(), [targets.Count], device),
             TargetsPerRow = perRow,
@@ -107,6 +107,15 @@ public static class MicroBatches
                 column => column.Key,
                 column => MakeColumn(experience, column.Value, rows, sources, device)),
         };
+    }
+
+    // FNV-1a over the row's ids.
+    private static ulong KeyOf(ReadOnlySpan<int> ids)
+    {
+        var key = 0xCBF29CE484222325;
+        foreach (var id in ids)
+            key = (key ^ (uint)id) * 0x100000001B3;
+        return key;
     }
 
     private static int AddTargets(

@@ -37,7 +37,11 @@ public enum TokenScoreParts
     DifferentiableEntropy = 4,
 }
 
-/// <summary>Log-probabilities and entropies from logits, in pieces, so that big vocabularies need little extra memory.</summary>
+/// <summary>
+/// Log-probabilities and entropies from logits, in pieces. Without gradients only one piece's intermediate results exist
+/// at a time, so big vocabularies need little extra memory. With gradients every piece's [n, V] soft-max stays alive until
+/// the backward pass, and pieces save nothing.
+/// </summary>
 public static class TokenLogProbs
 {
     /// <summary>Logits handled at once unless told otherwise: 64 MB as float32.</summary>

@@ -1,39 +1,54 @@
+using System.Text;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Ptx;
 
 /// <summary>Reads plain text and cuts it into rows of tokens.</summary>
-internal static partial class PlainText
+internal static class PlainText
 {
+    private static readonly UTF8Encoding _strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    // Which of two equal keys counts differs between readers, so a row that has them is not read at all.
+    private static readonly JsonDocumentOptions _json = new() { AllowDuplicateProperties = false, MaxDepth = 128 };
+
     /// <summary>Paragraphs of text files and the texts of jsonl rows, in order.</summary>
-    /// <exception cref="UserErrorException">A file is absent, empty or of another kind; the message names it and the row.</exception>
-    public static IReadOnlyList<string> Read(IReadOnlyList<string> files)
+    /// <param name="files">Files ending in <c>.txt</c> or <c>.jsonl</c>.</param>
+    /// <param name="onBadRow">What happens to a malformed row.</param>
+    /// <returns>The texts, and what was left out.</returns>
+    /// <exception cref="UserErrorException">
+    /// A file is absent, empty or of another kind, or has a malformed row and those are fatal; the message names file and row.
+    /// </exception>
+    public static (IReadOnlyList<string> Texts, IReadOnlyList<DataProblem> Problems) Read(IReadOnlyList<string> files, BadRows onBadRow)
     {
         var texts = new List<string>();
+        var problems = new List<DataProblem>();
         foreach (var file in files)
         {
             if (!File.Exists(file))
                 throw new UserErrorException($"files: '{file}' does not exist in '{Directory.GetCurrentDirectory()}'.", ExitCode.NotFound);
-            var before = texts.Count;
-            switch (Path.GetExtension(file).ToLowerInvariant())
+            var isJson = Path.GetExtension(file).ToLowerInvariant() switch
             {
-                case ".txt":
-                    texts.AddRange(BlankLine().Split(File.ReadAllText(file)).Select(text => text.Trim()).Where(text => text.Length > 0));
-                    break;
-                case ".jsonl":
-                    texts.AddRange(ReadRows(file));
-                    break;
-                default:
-                    throw new UserErrorException($"files: '{file}' is no .txt or .jsonl; give instruction files as data {{ files = [...] }} instead.");
+                ".txt" => false,
+                ".jsonl" => true,
+                _ => throw new UserErrorException($"files: '{file}' is no .txt or .jsonl; give instruction files as data {{ files = [...] }} instead."),
+            };
+            var (before, bad) = (texts.Count, problems.Count);
+            foreach (var (row, content) in isJson ? Lines(file) : Paragraphs(file))
+            {
+                var problem = Add(texts, content, isJson);
+                if (problem is null)
+                    continue;
+                if (onBadRow == BadRows.Fail)
+                    throw new UserErrorException($"files: '{file}' row {row} {problem}. Mend the row, or set on-bad-row = skip.", ExitCode.Invalid);
+                problems.Add(new DataProblem(file, row, problem));
             }
 
             if (texts.Count == before)
-                throw new UserErrorException($"files: '{file}' holds no text.");
+                throw new UserErrorException($"files: '{file}' holds no text{(problems.Count > bad ? $"; its row {problems[bad].Row} {problems[bad].Message}" : "")}.");
         }
 
-        return texts;
+        return (texts, problems);
     }
 
     /// <summary>
@@ -53,31 +68,76 @@ internal static partial class PlainText
         return rows.Count > 0 ? rows : throw new UserErrorException("files: no text has two tokens, so there is nothing to predict.");
     }
 
-    private static IEnumerable<string> ReadRows(string file)
+    // Null when all is well, else what is wrong with the row.
+    private static string? Add(List<string> texts, byte[] content, bool isJson)
     {
-        var number = 0;
-        foreach (var line in File.ReadLines(file))
+        try
         {
-            number++;
-            if (string.IsNullOrWhiteSpace(line))
-                continue;
-            string? text;
-            try
+            // Decoded whole even where JSON follows, so that no field hides broken bytes.
+            var text = _strict.GetString(content);
+            if (isJson)
             {
-                using var row = JsonDocument.Parse(line);
-                text = row.RootElement.ValueKind == JsonValueKind.Object && row.RootElement.TryGetProperty("text", out var value)
-                    && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-            }
-            catch (JsonException error)
-            {
-                throw new UserErrorException($"files: '{file}' row {number} is no JSON: {error.Message}", ExitCode.Invalid, error);
+                using var row = JsonDocument.Parse(text, _json);
+                if (row.RootElement.ValueKind != JsonValueKind.Object || !row.RootElement.TryGetProperty("text", out var value) || value.ValueKind != JsonValueKind.String)
+                    return "has no \"text\"; give instruction files as data { files = [...] } instead";
+                text = value.GetString()!;
             }
 
-            yield return text ?? throw new UserErrorException(
-                $"files: '{file}' row {number} has no \"text\"; give instruction files as data {{ files = [...] }} instead.");
+            texts.Add(text);
+            return null;
+        }
+        catch (JsonException error)
+        {
+            return $"is no JSON ({error.Message.TrimEnd('.')})";
+        }
+        catch (Exception error) when (error is DecoderFallbackException or InvalidOperationException)
+        {
+            return "is no valid UTF-8 text";
         }
     }
 
-    [GeneratedRegex(@"\r?\n[ \t]*\r?\n")]
-    private static partial Regex BlankLine();
+    private static IEnumerable<(int Row, byte[] Content)> Lines(string file) =>
+        LinesOf(file).Select((line, i) => (Row: i + 1, Content: line)).Where(line => line.Content.AsSpan().IndexOfAnyExcept(" \t\r"u8) >= 0);
+
+    private static IEnumerable<(int Row, byte[] Content)> Paragraphs(string file)
+    {
+        var row = 0;
+        var paragraph = new List<byte>();
+        foreach (var line in LinesOf(file).Append([]))
+        {
+            if (line.AsSpan().IndexOfAnyExcept(" \t\r"u8) >= 0)
+            {
+                paragraph.AddRange(paragraph.Count > 0 ? [(byte)'\n', .. line] : line);
+                continue;
+            }
+
+            var content = paragraph.ToArray().AsSpan().Trim(" \t\r\n"u8).ToArray();
+            paragraph.Clear();
+            if (content.Length > 0)
+                yield return (++row, content);
+        }
+    }
+
+    private static IEnumerable<byte[]> LinesOf(string file)
+    {
+        var bytes = File.ReadAllBytes(file);
+        var start = bytes.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0;
+        while (start < bytes.Length)
+        {
+            var length = bytes.AsSpan(start).IndexOf((byte)'\n');
+            var end = length < 0 ? bytes.Length : start + length;
+            yield return bytes[start..end];
+            start = end + 1;
+        }
+    }
+}
+
+/// <summary>What happens to a malformed row of text.</summary>
+public enum BadRows
+{
+    /// <summary>It is left out, counted and reported.</summary>
+    Skip,
+
+    /// <summary>It ends the run with file and row number.</summary>
+    Fail,
 }

@@ -19,6 +19,7 @@ internal sealed class PtxLoss : IExtraLoss
     private long _step;
 
     /// <summary>Reads the data; none may be named with a coefficient of 0.</summary>
+    /// <exception cref="UserErrorException">Text is absent or malformed, or max-tokens is above the model's context.</exception>
     public PtxLoss(PtxOptions options, INodeContext context)
     {
         _options = options;
@@ -31,8 +32,10 @@ internal sealed class PtxLoss : IExtraLoss
 
         if (options.Files.Count == 0)
             return;
-        var tokenizer = context.Resolve<IModelCatalog>("models").TextOf(options.Model).Tokenizer;
-        var texts = PlainText.Read(options.Files);
+        var tokenizer = TokenizerOf(options, context);
+        var (texts, problems) = PlainText.Read(options.Files, options.OnBadRow);
+        if (problems.Count > 0)
+            context.Log.Warning($"PTX left out {problems.Count} malformed {(problems.Count == 1 ? "row" : "rows")}: {problems[0].File}, row {problems[0].Row} {problems[0].Message}{(problems.Count > 1 ? ", and more" : "")}.");
         _rows = new PlainTextRows(PlainText.Cut(texts, tokenizer, options.MaxTokens), options.RowsPerStep, context.Seed);
     }
 
@@ -62,6 +65,16 @@ internal sealed class PtxLoss : IExtraLoss
         using var document = JsonDocument.Parse(reader.ReadJson(StateName));
         _step = document.RootElement.GetProperty("step").GetInt64();
         _source?.Restore(reader);
+    }
+
+    // The trainer holds this model already, so the loan costs nothing; a row beyond its context would fail in a kernel.
+    private static ITokenizer TokenizerOf(PtxOptions options, INodeContext context)
+    {
+        using var model = context.Resolve<IModelStore>("models").Borrow(options.Model);
+        var most = model.Body.Shape.ContextLength;
+        return options.MaxTokens <= most
+            ? model.Text.Tokenizer
+            : throw new UserErrorException($"max-tokens of ptx is {options.MaxTokens}, but models.{options.Model} takes {most} tokens. Set max-tokens = {most} or less.");
     }
 
     /// <inheritdoc/>

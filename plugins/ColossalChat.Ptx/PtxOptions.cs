@@ -23,13 +23,19 @@ public sealed record PtxOptions : ICheckedOptions
     /// </summary>
     public PluginChoice<IBatchSource>? Data { get; init; }
 
-    /// <summary>Model whose tokenizer cuts the text, as in the <c>models</c> section. Default <c>policy</c>.</summary>
+    /// <summary>What happens to a malformed row of <see cref="Files"/>. Default skip: left out, counted and reported.</summary>
+    public BadRows OnBadRow { get; init; } = BadRows.Skip;
+
+    /// <summary>
+    /// The trained model's name in the <c>models</c> section: its tokenizer cuts the text, its context bounds
+    /// <see cref="MaxTokens"/>. Default <c>policy</c>.
+    /// </summary>
     public string Model { get; init; } = "policy";
 
     /// <summary>Rows of plain text in each optimiser step. 1 or more; default 16.</summary>
     public int RowsPerStep { get; init; } = 16;
 
-    /// <summary>Longest row of plain text in tokens; longer paragraphs are cut into several. 2 or more; default 256.</summary>
+    /// <summary>Longest row of plain text in tokens; longer paragraphs are cut into several. 2 to the model's context; default 256.</summary>
     public int MaxTokens { get; init; } = 256;
 
     /// <summary>Most padded tokens of one micro-batch; a memory limit, results do not depend on it. 1 or more; default 8192.</summary>

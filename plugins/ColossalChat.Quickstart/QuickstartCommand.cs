@@ -32,12 +32,12 @@ public sealed class QuickstartCommand : CliCommand<QuickstartOptions>
         var stages = new StageRecipe(folder, options, context.Stages);
         var sft = await stages.RunAsync("sft", [$"models.policy.path={folder.Base}"], cancel);
         if (sft.ExitCode != ExitCode.Ok)
-            return sft.ExitCode;
+            return Ended("sft", sft, context);
         var sftModel = sft.ModelFolders["policy"];
 
         var reward = await stages.RunAsync("reward-model", [$"models.reward.path={sftModel}"], cancel);
         if (reward.ExitCode != ExitCode.Ok)
-            return reward.ExitCode;
+            return Ended("reward-model", reward, context);
         var rewardModel = reward.ModelFolders["reward"];
 
         var ppo = await stages.RunAsync(
@@ -45,7 +45,7 @@ public sealed class QuickstartCommand : CliCommand<QuickstartOptions>
             [$"models.policy.path={sftModel}", $"models.reference.path={sftModel}", $"models.critic.path={rewardModel}", $"models.reward.path={rewardModel}"],
             cancel);
         if (ppo.ExitCode != ExitCode.Ok)
-            return ppo.ExitCode;
+            return Ended("ppo", ppo, context);
         var ppoModel = ppo.ModelFolders["policy"];
         training.Stop();
 
@@ -64,6 +64,18 @@ public sealed class QuickstartCommand : CliCommand<QuickstartOptions>
         context.Out.WriteLine($"Model:  {ppoModel}");
         context.Out.WriteLine($"Talk to it again: colossalchat chat --single-turn --model {ppoModel}");
         return options.NoServe ? ExitCode.Ok : await ChatAsync(ppoModel, questions, context, cancel);
+    }
+
+    // The stage can go on by itself; the road from one stage to the next is the quickstart's own.
+    private static ExitCode Ended(string stage, StageOutcome outcome, CliContext context)
+    {
+        if (StageRecipe.ResumeCommand(stage, outcome) is { } command)
+        {
+            context.Error.WriteLine($"Stage {stage} is saved. To finish this stage: {command}");
+            context.Error.WriteLine("A quickstart as a whole begins anew, in another --out folder.");
+        }
+
+        return outcome.ExitCode;
     }
 
     private static async Task<ExitCode> ChatAsync(string model, IReadOnlyList<QuickstartRow> questions, CliContext context, CancellationToken cancel)

@@ -63,6 +63,20 @@ public sealed class StageRecipe(QuickstartFolder folder, QuickstartOptions optio
             ],
             cancel);
 
+    /// <summary>The command that goes on with a stage that was stopped; null when it has no checkpoint.</summary>
+    /// <param name="stage">Name of the stage.</param>
+    /// <param name="outcome">How it ended.</param>
+    public static string? ResumeCommand(string stage, StageOutcome outcome)
+    {
+        var checkpoints = Path.Combine(outcome.RunFolder, "checkpoints");
+        if (outcome.RunFolder.Length == 0 || !Directory.Exists(checkpoints) || !Directory.EnumerateDirectories(checkpoints, "step-*").Any())
+            return null;
+        var (file, folder) = (Quoted(Path.Combine(outcome.RunFolder, "config.effective.hocon")), Quoted(outcome.RunFolder));
+        return $"colossalchat train {stage} {file} --resume {folder}";
+    }
+
+    private static string Quoted(string word) => $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+
     private IEnumerable<string> Files(string stage) => stage switch
     {
         "sft" => [$"roles.batches.files=[\"{Path.Combine(folder.Data, "sft.jsonl")}\"]"],

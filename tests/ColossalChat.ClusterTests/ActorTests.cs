@@ -75,7 +75,7 @@ public sealed class ActorTests : TestKit
     [Fact]
     public void Weights_of_a_publisher_that_was_replaced_are_not_loaded()
     {
-        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => new FakeRollout(_world))));
+        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => new FakeRollout(_world), null)));
 
         rollout.Tell(new WeightsReady(1, new WeightsPublication("policy", Epoch: 2, Version: 5, "hash", null)));
         Assert.Equal(5, ExpectMsg<WeightsLoaded>().Publication.Version);
@@ -89,7 +89,7 @@ public sealed class ActorTests : TestKit
     public void An_actor_whose_role_failed_waits_until_it_may_start_it_anew()
     {
         FailureTests.ThrowOnce(_world, "rollout", "generate 1.0");
-        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => _world.Count("rollout", new FakeRollout(_world)))));
+        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => _world.Count("rollout", new FakeRollout(_world)), null)));
         var window = WindowOf(batches: 1);
         rollout.Tell(new WeightsReady(0, new WeightsPublication("policy", Epoch: 1, Version: 1, "hash", null)));
         ExpectMsg<WeightsLoaded>();
@@ -99,8 +99,30 @@ public sealed class ActorTests : TestKit
         var failed = ExpectMsg<RoleFailed>();
         Assert.Equal(("rollout", new BatchId(1, 0), Repair.Restart), (failed.Role, failed.Batch, failed.Repair));
         ExpectNoMsg(TimeSpan.FromMilliseconds(100));
-        rollout.Tell(new RestartRole(1));
+        rollout.Tell(new RestartRole());
         Assert.Equal(new BatchId(1, 0), ExpectMsg<RolloutDone>().Batch);
+    }
+
+    [Fact]
+    public void An_actor_refuses_more_calls_than_credits_can_bring()
+    {
+        using var release = new ManualResetEventSlim();
+        _world.Before = (_, call, _) =>
+        {
+            if (call.StartsWith("generate", StringComparison.Ordinal))
+                release.Wait(CancellationToken.None);
+        };
+        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => new FakeRollout(_world), null)));
+        var window = WindowOf(batches: 99);
+
+        // One runs, and 2 credits + 2 models + 8 may wait.
+        for (var shard = 0; shard < 14; shard++)
+            rollout.Tell(new GenerateRollout(new BatchId(1, shard), window, PromptsOf(shard)));
+
+        var refused = ExpectMsg<InvalidOperationException>();
+        release.Set();
+        Assert.Contains("rollout was asked to generate (batch 1.13) while 12 calls wait", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("flow.batches-in-flight = 2", refused.Message, StringComparison.Ordinal);
     }
 
     protected override void AfterAll()
@@ -152,11 +174,21 @@ public sealed class ActorTests : TestKit
 
     private sealed class Parent : ReceiveActor
     {
+        private readonly IActorRef _test;
+
         public Parent(IActorRef test, Props props)
         {
+            _test = test;
             var child = Context.ActorOf(props);
             ReceiveAny(message => (Sender.Equals(child) ? test : child).Forward(message));
         }
+
+        // As the iteration actor does: what an actor of the flow throws is the host's own fault.
+        protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
+        {
+            _test.Tell(error);
+            return Directive.Stop;
+        });
     }
 
     private sealed class Nobody : IRunObserver

@@ -16,12 +16,12 @@ public sealed class CheckpointTests : IDisposable
         var folder = CheckpointWriter.Write(_runFolder, StateOf(20, epoch: 3), keep: 2);
 
         var checkpoint = Checkpoints.Open(folder);
-        var state = Checkpoints.Load(checkpoint);
+        var state = checkpoint.State;
 
         Assert.Equal("step-00000020", Path.GetFileName(folder));
         Assert.Equal((20L, 3L), (checkpoint.Iteration, checkpoint.Epoch));
         Assert.Equal(new RunTotals(160, 2000), state.Totals);
-        Assert.Equal(["experience", "trainers.policy"], checkpoint.Roles.Order());
+        Assert.Equal(["experience", "trainers.policy"], state.Images.Keys.Order());
         var image = state.Images["trainers.policy"];
         Assert.Equal(["weights", "empty", "scalar"], image.TensorNames);
         Assert.Equal(ElementType.BFloat16, image.Describe("weights").Type);
@@ -84,6 +84,40 @@ public sealed class CheckpointTests : IDisposable
         Assert.Contains(reason, Assert.Single(choice.Skipped), StringComparison.Ordinal);
         Assert.Contains(newest, choice.Skipped[0], StringComparison.Ordinal);
         Assert.Contains(reason, Assert.Throws<UserErrorException>(() => Checkpoints.Open(newest)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_checkpoint_that_cannot_be_read_is_named()
+    {
+        var folder = CheckpointWriter.Write(_runFolder, StateOf(10), keep: 1);
+        using var locked = new FileStream(Path.Combine(folder, "manifest.json"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+
+        Assert.Contains("manifest.json", Assert.Throws<UserErrorException>(() => Checkpoints.Open(folder)).Message, StringComparison.Ordinal);
+        Assert.Contains(folder, Assert.Single(Checkpoints.Latest(_runFolder).Skipped), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_measurement_that_is_still_to_be_made_is_remembered()
+    {
+        var folder = CheckpointWriter.Write(_runFolder, StateOf(10) with { OwesMeasurement = true }, keep: 1);
+
+        Assert.True(Checkpoints.Open(folder).State.OwesMeasurement);
+    }
+
+    [Fact]
+    public void A_branch_that_was_given_up_takes_no_place_and_goes_when_the_run_has_come_past_it()
+    {
+        foreach (var iteration in new[] { 10, 20, 30 })
+            CheckpointWriter.Write(_runFolder, StateOf(iteration, epoch: 1), keep: 3);
+        var from = Checkpoints.Open(Path.Combine(_runFolder, "checkpoints", "step-00000010"));
+
+        Assert.Equal(2, Checkpoints.GiveUpOthers(_runFolder, from));
+        CheckpointWriter.Write(_runFolder, StateOf(25, epoch: 2), keep: 2);
+
+        Assert.Equal(["step-00000025", "step-00000010"], Checkpoints.FoldersOf(_runFolder).Select(Path.GetFileName));
+        Assert.Equal(["step-00000030"], Checkpoints.GivenUp(_runFolder).Select(Path.GetFileName));
+        Assert.All(Checkpoints.GivenUp(_runFolder), folder => Assert.True(Checkpoints.IsGivenUp(folder)));
+        Assert.Equal(2, Checkpoints.HighestEpoch(_runFolder));
     }
 
     [Fact]

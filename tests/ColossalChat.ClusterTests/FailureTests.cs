@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using ColossalChat.Contracts;
+using ColossalChat.Transfer;
 using Xunit;
 
 namespace ColossalChat.Cluster.Tests;
@@ -34,7 +36,9 @@ public sealed class FailureTests
         Assert.Equal(unbroken.Digest(), broken.Digest());
         Assert.Equal(2, world.Made[role]);
         Assert.Single(broken.Notes, note => note.Kind == "restart" && note.Message.Contains(role, StringComparison.Ordinal));
-        Assert.All(world.Alive, alive => Assert.True(alive.Value <= 0 || alive.Key is "prompts" || call == "make", $"{alive.Key} is alive"));
+        // Prompts hold nothing to dispose, and what threw while it was made was nobody's yet.
+        Assert.All(world.Alive, alive => Assert.Equal(
+            (alive.Key, alive.Key == "prompts" ? world.Made["prompts"] : call == "make" && alive.Key == role ? 1 : 0), (alive.Key, alive.Value)));
     }
 
     [Fact]
@@ -87,6 +91,22 @@ public sealed class FailureTests
         Assert.Equal(3, world.Made["reward"]);
         Assert.Empty(end.ModelFolders);
         Assert.Equal(0, world.Alive["trainers.policy"]);
+    }
+
+    [Theory]
+    [InlineData("trainers.policy", 1, "flow.role-restarts allows 1 restarts. Mend the cause, then go on with --resume latest.")]
+    [InlineData("reward", 0, "flow.role-restarts allows 1 restarts. Mend the cause, then start the run again.")]
+    [InlineData("trainers.policy", 0, "There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved. Start the run again with flow.safe-point-share or run.checkpoint-every above 0.")]
+    public async Task A_run_that_fails_says_what_to_do_next(string failing, int checkpointEvery, string expected)
+    {
+        var world = new FakeWorld { Before = (role, call, _) => Throw.When(role == failing && call is "begin 3/4" or "score 3.0", "no") };
+        await using var run = new RunHarness(world) { CheckpointEvery = checkpointEvery };
+        run.Flow = run.Flow with { RoleRestarts = 1, SafePointShare = 0 };
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.Failed, end.ExitCode);
+        Assert.EndsWith(expected, end.Failure, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -160,8 +180,17 @@ public sealed class FailureTests
         };
         await using var run = new RunHarness(world);
         run.Flow = run.Flow with { RoleTimeout = TimeSpan.FromMilliseconds(200), CancelGrace = TimeSpan.FromMilliseconds(200) };
+        var disposed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        world.Disposing = role =>
+        {
+            if (role == "trainers.policy")
+                disposed.TrySetResult();
+        };
 
         var end = await run.RunAsync();
+
+        // The device stays with the role that hangs; the others' memory comes free all the same.
+        await disposed.Task.WaitAsync(TimeSpan.FromSeconds(30));
         release.Set();
 
         Assert.Equal(ExitCode.Failed, end.ExitCode);
@@ -196,6 +225,19 @@ public sealed class FailureTests
     }
 
     [Fact]
+    public async Task A_full_disk_under_the_metrics_ends_with_Resource_and_the_next_step()
+    {
+        await using var run = new RunHarness();
+        run.OnReport = report => throw new IOException("No space left on device : 'metrics.jsonl'");
+
+        var end = await run.RunAsync();
+
+        Assert.Equal(ExitCode.Resource, end.ExitCode);
+        Assert.Contains("No space left on device", end.Failure, StringComparison.Ordinal);
+        Assert.Contains("Make room", end.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_scorer_that_breaks_its_promise_is_named()
     {
         await using var run = new RunHarness();
@@ -214,11 +256,59 @@ public sealed class FailureTests
         Assert.Contains("It gave Rewards; the stage needs Values", end.Failure, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Roles_are_disposed_in_their_turn_on_the_device()
+    {
+        var devices = new WatchedDevices();
+        var (disposed, outOfTurn) = (0, new ConcurrentQueue<string>());
+        var world = new FakeWorld();
+        world.Disposing = role =>
+        {
+            Interlocked.Increment(ref disposed);
+            if (devices.Holder != Environment.CurrentManagedThreadId)
+                outOfTurn.Enqueue(role);
+        };
+        ThrowOnce(world, "reward", "score 2.0");
+        await using var run = new RunHarness(world) { Devices = devices };
+
+        var end = await run.RunAsync();
+
+        Assert.Null(end.Failure);
+        Assert.Empty(outOfTurn);
+        Assert.Equal(world.Made.Values.Sum() - world.Made["prompts"], disposed);
+    }
+
     internal static void ThrowOnce(FakeWorld world, string role, string call)
     {
         var thrown = 0;
         world.Before = (currentRole, currentCall, _) =>
             Throw.When(currentRole == role && currentCall == call && Interlocked.Exchange(ref thrown, 1) == 0, "injected");
+    }
+}
+
+/// <summary>Knows which thread has the turn; there is one device.</summary>
+internal sealed class WatchedDevices : IDeviceLeases
+{
+    private readonly DeviceLeases _devices = new();
+    private int _holder;
+
+    /// <summary>Managed thread id; 0 when nobody has the turn.</summary>
+    public int Holder => Volatile.Read(ref _holder);
+
+    public IDisposable Take(string device, CancellationToken cancel)
+    {
+        var turn = _devices.Take(device, cancel);
+        Volatile.Write(ref _holder, Environment.CurrentManagedThreadId);
+        return new Turn(this, turn);
+    }
+
+    private sealed class Turn(WatchedDevices devices, IDisposable turn) : IDisposable
+    {
+        public void Dispose()
+        {
+            Volatile.Write(ref devices._holder, 0);
+            turn.Dispose();
+        }
     }
 }
 

@@ -24,6 +24,15 @@ internal sealed class FakeWorld
     /// <summary>Runs before each role call with role and call, such as <c>rollout</c>, <c>generate 1.0</c>.</summary>
     public Action<string, string, CancellationToken> Before { get; set; } = (_, _, _) => { };
 
+    /// <summary>Runs when a role is disposed, on the thread that does it.</summary>
+    public Action<string> Disposing { get; set; } = _ => { };
+
+    /// <summary>What a rollout role gives in the place of a right answer.</summary>
+    public Func<Rollout, Rollout> AnswerWith { get; set; } = rollout => rollout;
+
+    /// <summary>What a scorer gives in the place of right scores.</summary>
+    public Func<Scores, Scores> ScoreWith { get; set; } = scores => scores;
+
     public Func<string, int> StepsOf { get; set; } = _ => 2;
 
     public Func<string, long, int, bool> IsFinite { get; set; } = (_, _, _) => true;
@@ -50,7 +59,11 @@ internal sealed class FakeWorld
         return instance;
     }
 
-    public void Gone(string role) => Alive.AddOrUpdate(role, 0, (_, count) => count - 1);
+    public void Gone(string role)
+    {
+        Alive.AddOrUpdate(role, 0, (_, count) => count - 1);
+        Disposing(role);
+    }
 
     public float[] Model(string name) => Models.GetOrAdd(name, _ => [1f, 2f, 3f]);
 
@@ -115,13 +128,13 @@ internal sealed class FakeRollout(FakeWorld world) : IRolloutRole
         var rows = Enumerable.Range(0, prompts.Tokens.Rows).Select(row =>
             Enumerable.Range(0, 2 + (row % 3)).Select(token =>
                 Math.Abs((int)(weights[token % 3] * 1000) + prompts.Tokens[row].Span[1] + token) % 97).ToArray()).ToArray();
-        return new Rollout(
+        return world.AnswerWith(new Rollout(
             prompts,
             Ragged.FromRows(rows),
             Ragged.FromRows(rows.Select(row => row.Select(token => -token / 100f).ToArray())),
             Ragged.FromRows(rows.Select(row => row.Select(_ => true).ToArray())),
             Ragged.FromRows(rows.Select(row => row.Select(_ => _version).ToArray())),
-            [.. rows.Select(_ => FinishReason.Stop)]);
+            [.. rows.Select(_ => FinishReason.Stop)]));
     }
 
     public void LoadWeights(WeightsPublication publication, CancellationToken cancel)
@@ -141,14 +154,14 @@ internal sealed class FakeScorer(FakeWorld world, ScoreKind kind) : IScoringRole
     {
         world.Enter(RoleSlots.Of(kind), $"score {rollout.Batch}", cancel);
         var bias = kind == ScoreKind.Values && world.Models.ContainsKey("critic") ? world.Model("critic")[0] : 0.5f;
-        return kind == ScoreKind.Rewards
+        return world.ScoreWith(kind == ScoreKind.Rewards
             ? new Scores(
                 kind,
                 Ragged.Scalars<float>(Enumerable.Range(0, rollout.Rows).Select(row => rollout.Tokens[row].Span[0] / 97f).ToArray()),
                 [.. Enumerable.Range(0, rollout.Rows).Select(row => (ScoreOutcome)(row % 3))],
                 [.. Enumerable.Range(0, rollout.Rows).Select(row => row % 3 == 2 ? "odd row" : "")])
             : Scores.Of(kind, Ragged.FromRows(Enumerable.Range(0, rollout.Rows).Select(row =>
-                rollout.Tokens[row].ToArray().Select(token => bias - (token / 97f)).ToArray())));
+                rollout.Tokens[row].ToArray().Select(token => bias - (token / 97f)).ToArray()))));
     }
 
     public void LoadWeights(WeightsPublication publication, CancellationToken cancel) =>
@@ -199,7 +212,11 @@ internal sealed class FakeExperience(FakeWorld world) : IExperienceRole, IDispos
     public void Dispose() => world.Gone("experience");
 
     private static float Mean(IReadOnlyList<ScoredRollout> window) =>
-        window.SelectMany(part => part.Scores.Values.SelectMany(scores => scores.Values.Values.ToArray())).Sum() / 100;
+        window.SelectMany(part => part.Scores.Values.SelectMany(ValuesOf)).Sum() / 100;
+
+    private static IEnumerable<float> ValuesOf(Scores scores) => Enumerable.Range(0, scores.Values.Rows)
+        .Where(row => scores.Outcomes[row] == ScoreOutcome.Value)
+        .SelectMany(row => scores.Values[row].ToArray());
 }
 
 internal sealed class FakeBatches(FakeWorld world) : IBatchSource

@@ -107,17 +107,16 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public async Task A_checkpoint_that_cannot_be_read_ends_the_run_with_the_reason()
+    public async Task A_checkpoint_is_read_once_When_a_run_continues_from_it()
     {
         await using var first = new RunHarness { Plan = Long, MaxIterations = 2 };
         var end = await first.RunAsync();
-        using var locked = new FileStream(Path.Combine(end.Checkpoint!, "manifest.json"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
         await using var second = new RunHarness(runFolder: first.RunFolder) { Plan = Long, ResumeFrom = end.Checkpoint };
+        var definition = second.Definition();
+        foreach (var file in Directory.GetFiles(end.Checkpoint!, "state.*", SearchOption.AllDirectories))
+            File.Delete(file);
 
-        var failed = await second.RunAsync();
-
-        Assert.Equal(ExitCode.Failed, failed.ExitCode);
-        Assert.Contains("manifest.json", failed.Failure, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Ok, (await Run.StartAsync(second.System, definition, default)).ExitCode);
     }
 
     [Fact]
@@ -131,6 +130,113 @@ public sealed class ResumeTests
 
         Assert.Equal(1, Checkpoints.Open(end.Checkpoint!).Epoch);
         Assert.Equal(2, Checkpoints.Latest(first.RunFolder).Checkpoint!.Epoch);
+    }
+
+    [Fact]
+    public async Task Latest_is_the_branch_that_was_resumed_last_however_often_a_run_is_resumed()
+    {
+        var plan = Long with { EvaluateEvery = -1 };
+        await using var unbroken = new RunHarness { Plan = plan, MaxIterations = 7 };
+        await unbroken.RunAsync();
+        var folder = Directory.CreateTempSubdirectory("colossalchat-branches-").FullName;
+        var world = new FakeWorld();
+        async Task<RunEnd> ToAsync(long iteration, string? from)
+        {
+            world = new FakeWorld();
+            await using var part = new RunHarness(world, folder) { Plan = plan, CheckpointEvery = 2, MaxIterations = iteration, ResumeFrom = from };
+            return await part.RunAsync();
+        }
+
+        string Latest() => Checkpoints.Latest(folder).Checkpoint!.Folder;
+        string[] Names(string below) => [.. Directory.GetDirectories(Path.Combine(folder, "checkpoints", below), "step-*").Select(name => Path.GetFileName(name)).Order()];
+
+        var older = (await ToAsync(4, from: null)).Checkpoint!;
+        await ToAsync(6, Latest());
+        await ToAsync(5, older);
+
+        Assert.Equal(["step-00000004", "step-00000005"], Names(""));
+        Assert.Equal(["step-00000006"], Names("given-up"));
+        Assert.EndsWith("step-00000005", Latest(), StringComparison.Ordinal);
+        await ToAsync(7, Latest());
+
+        Assert.Equal(["step-00000006", "step-00000007"], Names(""));
+        Assert.Empty(Names("given-up"));
+        Assert.Equal(4, Checkpoints.Latest(folder).Checkpoint!.Epoch);
+        Assert.Equal(unbroken.World.Digest(), world.Digest());
+    }
+
+    [Fact]
+    public async Task A_resume_that_cannot_open_its_roles_gives_nothing_up()
+    {
+        await using var first = new RunHarness { Plan = Long, CheckpointEvery = 2, MaxIterations = 4 };
+        await first.RunAsync();
+        var older = Path.Combine(first.RunFolder, "checkpoints", "step-00000002");
+        var world = new FakeWorld { Before = (_, call, _) => Refuse(call == "make") };
+        await using var second = new RunHarness(world, first.RunFolder) { Plan = Long, ResumeFrom = older };
+
+        Assert.Equal(ExitCode.NotFound, (await second.RunAsync()).ExitCode);
+        Assert.Equal(4, Checkpoints.Latest(first.RunFolder).Checkpoint!.Iteration);
+    }
+
+    [Fact]
+    public async Task A_resume_that_cannot_move_the_other_branch_ends_with_Resource()
+    {
+        await using var first = new RunHarness { Plan = Long, CheckpointEvery = 2, MaxIterations = 4 };
+        await first.RunAsync();
+        var checkpoints = Path.Combine(first.RunFolder, "checkpoints");
+        await File.WriteAllTextAsync(Path.Combine(checkpoints, "given-up"), "in the way");
+        await using var second = new RunHarness(runFolder: first.RunFolder) { Plan = Long, ResumeFrom = Path.Combine(checkpoints, "step-00000002") };
+
+        var end = await second.RunAsync();
+
+        Assert.Equal(ExitCode.Resource, end.ExitCode);
+        Assert.Contains("Newer checkpoints could not be moved aside", end.Failure, StringComparison.Ordinal);
+        Assert.Null(second.StartedAt);
+    }
+
+    [Fact]
+    public async Task A_stop_leaves_out_a_due_measurement_and_the_resumed_run_makes_it_first()
+    {
+        using var stop = new CancellationTokenSource();
+        var world = new FakeWorld { Before = (role, call, _) => CancelWhen(stop, role == "trainers.policy" && call.StartsWith("begin 3", StringComparison.Ordinal)) };
+        await using var first = new RunHarness(world) { Plan = Long };
+
+        var end = await first.RunAsync(stop.Token);
+
+        Assert.Equal((3L, BatchPurpose.Train), (first.Reports.Last().Iteration, first.Reports.Last().Purpose));
+        await using var second = new RunHarness(runFolder: first.RunFolder) { Plan = Long, ResumeFrom = end.Checkpoint };
+        await second.RunAsync();
+        Assert.Equal((3L, BatchPurpose.Evaluate), (second.Reports.First().Iteration, second.Reports.First().Purpose));
+    }
+
+    [Fact]
+    public async Task A_stop_in_the_last_iteration_leaves_measurement_and_export_to_the_resumed_run()
+    {
+        using var stop = new CancellationTokenSource();
+        var world = new FakeWorld { Before = (role, call, _) => CancelWhen(stop, role == "trainers.policy" && call.StartsWith("begin 8", StringComparison.Ordinal)) };
+        await using var first = new RunHarness(world) { Plan = Long };
+
+        var end = await first.RunAsync(stop.Token);
+        await using var second = new RunHarness(runFolder: first.RunFolder) { Plan = Long, ResumeFrom = end.Checkpoint };
+        var last = await second.RunAsync();
+
+        Assert.Equal((ExitCode.Interrupted, 8L, 0), (end.ExitCode, end.LastIteration, end.ModelFolders.Count));
+        Assert.Equal((ExitCode.Ok, 2), (last.ExitCode, last.ModelFolders.Count));
+        Assert.Equal((8L, BatchPurpose.Evaluate), (Assert.Single(second.Reports).Iteration, second.Reports.First().Purpose));
+    }
+
+    [Fact]
+    public async Task A_stop_while_the_roles_are_made_ends_the_run_before_it_measures_or_trains()
+    {
+        using var stop = new CancellationTokenSource();
+        await stop.CancelAsync();
+        await using var run = new RunHarness { Plan = Long };
+
+        var end = await run.RunAsync(stop.Token);
+
+        Assert.Equal((ExitCode.Interrupted, 0L, null), (end.ExitCode, end.LastIteration, end.Checkpoint));
+        Assert.Empty(run.Reports);
+        Assert.DoesNotContain(run.World.CallsOf("rollout"), call => call.StartsWith("generate", StringComparison.Ordinal));
     }
 
     // The process is gone in the middle of a role call: nothing after it happens any more.
@@ -174,6 +280,12 @@ public sealed class ResumeTests
 
     // Facts about the data come with the first report of each process.
     private static string NumbersOf(IterationReport report) => RunHarness.Line(report).Replace(" data/rows=42", "", StringComparison.Ordinal);
+
+    private static void Refuse(bool condition)
+    {
+        if (condition)
+            throw new UserErrorException("nowhere", ExitCode.NotFound);
+    }
 
     private static void CancelWhen(CancellationTokenSource stop, bool condition)
     {

@@ -87,7 +87,7 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
         CheckpointEvery = CheckpointEvery,
         KeepCheckpoints = KeepCheckpoints,
         MaxIterations = MaxIterations,
-        ResumeFrom = ResumeFrom,
+        ResumeFrom = ResumeFrom is { } folder ? Checkpoints.Open(folder) : null,
         Observer = this,
         Flow = Flow,
     };

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace ColossalChat.EndToEndTests;
@@ -24,9 +25,39 @@ public sealed class BenchTests
     public void Generation_of_a_1b_shape_runs_near_its_gemm_rate()
     {
         using var figures = new Figures();
-        var share = Json("bench", "generate", "--json").GetProperty("gemm_share").GetDouble();
-        figures.Check("bench generate, 1.1 B, 32 sequences, bf16", ">= 60 % of GEMM at 32 rows", $"{share:P0}", share >= 0.6);
+        var bench = Json("bench", "generate", "--json");
+        double Of(string name) => bench.GetProperty(name).GetDouble();
+        figures.Check("bench generate, 1.1 B, 32 sequences, bf16", ">= 60 % of GEMM at 32 rows", $"{Of("gemm_share"):P0}", Of("gemm_share") >= 0.6);
+        figures.Check("bench generate: speed", "tokens/s, achieved and peak GFLOP/s of one run",
+            $"{Of("tokens_per_s"):F1} tokens/s, {Of("gemm_gflops"):F1} of {Of("gemm_peak_gflops"):F1} GFLOP/s", Positive(bench, "tokens_per_s", "gemm_gflops", "gemm_peak_gflops"));
+        var phases = bench.GetProperty("phases");
+        figures.Check("bench generate: phases", "prefill and decode are the whole", $"{Shown(phases, "prefill_s", "decode_s", "decode_blocks_s", "head_s", "sampling_and_rest_s")}",
+            Positive(phases, "prefill_s", "decode_s", "decode_blocks_s", "head_s") && AddsUp(phases, "total_s", "prefill_s", "decode_s"));
     }
+
+    [Fact]
+    [Trait("Category", "Full")]
+    public void Training_of_the_default_shape_reports_speed_baseline_rate_and_phases()
+    {
+        using var figures = new Figures();
+        var bench = Json("bench", "train", "--json");
+        double Of(string name) => bench.GetProperty(name).GetDouble();
+        figures.Check("bench train, 98 M, fp32: speed", "tokens/s, and a plain loop's beside it",
+            $"{Of("tokens_per_s"):F1} tokens/s, {Of("speedup"):F2} x the plain loop's {Of("baseline_tokens_per_s"):F1}", Positive(bench, "tokens_per_s", "baseline_tokens_per_s", "speedup"));
+        figures.Check("bench train: GEMM share", "achieved and peak GFLOP/s of one run", $"{Of("gflops"):F1} of {Of("gemm_peak_gflops"):F1} GFLOP/s ({Of("gemm_share"):P0})",
+            Positive(bench, "gflops", "gemm_peak_gflops", "gemm_share"));
+        var phases = bench.GetProperty("phases");
+        figures.Check("bench train: phases", "forward, backward, optimizer", $"{Shown(phases, "forward_s", "backward_s", "optimizer_s")}", Positive(phases, "forward_s", "backward_s", "optimizer_s"));
+    }
+
+    private static bool Positive(JsonElement at, params string[] names) => names.All(name => at.GetProperty(name).GetDouble() > 0);
+
+    // Printed with four digits each.
+    private static bool AddsUp(JsonElement at, string whole, params string[] parts) =>
+        Math.Abs(parts.Sum(part => at.GetProperty(part).GetDouble()) / at.GetProperty(whole).GetDouble() - 1) < 0.01;
+
+    private static string Shown(JsonElement at, params string[] names) =>
+        string.Join(", ", names.Select(name => string.Create(CultureInfo.InvariantCulture, $"{name[..^2].Replace('_', ' ')} {at.GetProperty(name).GetDouble():F2} s")));
 
     private static JsonElement Json(params string[] arguments) => JsonDocument.Parse(HostProcess.Succeed(Limit, arguments)).RootElement;
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace ColossalChat.EndToEndTests;
@@ -45,10 +46,20 @@ public sealed class HostProcess : IDisposable
     }
 
     /// <summary>Starts it.</summary>
-    public static HostProcess Start(params string[] arguments)
+    public static HostProcess Start(params string[] arguments) => StartProgram("dotnet", [Path.Combine(Home, "ColossalChat.Host.dll"), .. arguments]);
+
+    /// <summary>Runs a command line as somebody would who copies it into a shell.</summary>
+    /// <param name="limit">Longest time.</param>
+    /// <param name="command">It may begin with <c>colossalchat</c>.</param>
+    public static HostResult Shell(TimeSpan limit, string command)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = Repository.Root };
-        start.ArgumentList.Add(Path.Combine(Home, "ColossalChat.Host.dll"));
+        using var shell = StartProgram("bash", ["-c", $"colossalchat() {{ dotnet '{Home}/ColossalChat.Host.dll' \"$@\"; }}\n{command}"]);
+        return shell.WaitForEnd(limit);
+    }
+
+    private static HostProcess StartProgram(string program, IReadOnlyList<string> arguments)
+    {
+        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = Repository.Root };
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         start.Environment["COLOSSALCHAT_HOME"] = Home;
@@ -73,6 +84,25 @@ public sealed class HostProcess : IDisposable
         _process.WaitForExit();
         lock (_out)
             return new HostResult(_process.ExitCode, _out.ToString(), Error);
+    }
+
+    /// <summary>Sends a signal, such as <c>INT</c> for Ctrl+C.</summary>
+    public void Signal(string name)
+    {
+        using var kill = Process.Start("kill", ["-" + name, _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>Waits until a checkpoint is there.</summary>
+    public void WaitForCheckpoint(string folder, TimeSpan limit)
+    {
+        var deadline = DateTime.UtcNow + limit;
+        using var pause = new ManualResetEventSlim();
+        while (!Directory.Exists(folder))
+        {
+            Assert.True(DateTime.UtcNow < deadline && !HasEnded, $"No {Path.GetFileName(folder)} appeared.\n{Error}");
+            pause.Wait(TimeSpan.FromMilliseconds(10));
+        }
     }
 
     /// <summary>SIGKILL: no chance to save anything.</summary>

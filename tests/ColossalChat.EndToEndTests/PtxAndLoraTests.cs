@@ -24,9 +24,9 @@ public sealed class PtxAndLoraTests
         figures.Check("Reward rise with PTX", ">= 80 % of the rise without", $"{riseWith:F3} of {riseWithout:F3} ({riseWith / riseWithout:P0})", riseWith >= 0.8 * riseWithout);
 
         var png = Path.Combine(root, "compare.png");
-        HostProcess.Succeed(Limit, "run", "compare", without.Folder, with.Folder, "--key", "ptx/loss", "--key", "reward/score", "--key", "kl/ref", "--png", png);
+        HostProcess.Succeed(Limit, "run", "compare", without.Folder, with.Folder, "--key", "policy/ptx_loss", "--key", "reward/score", "--key", "kl/ref", "--png", png);
         Assert.True(new FileInfo(png).Length > 10_000, "Both curves in one PNG.");
-        Assert.True(without.Curve("ptx/loss").Count > 10 && with.Curve("ptx/loss").Count > 10, "What the text costs is logged with PTX and without.");
+        Assert.True(without.Curve("policy/ptx_loss").Count > 10 && with.Curve("policy/ptx_loss").Count > 10, "What the text costs is logged with PTX and without.");
     }
 
     [DataFact]
@@ -39,6 +39,11 @@ public sealed class PtxAndLoraTests
             "models.reference.same-as=policy", "models.policy.adapter={ use = lora, rank = 8, alpha = 16 }", "roles.trainers.policy.learning-rate=3e-3"]);
         var reward = run.Curve("eval/reward/score", "evaluate")[^1].Value;
         figures.Check("LoRA rank 8, held-out reward", ">= 0.70", $"{reward:F3}", reward >= 0.70);
+
+        var adapter = new TrainedAdapter(Repository.DataPath("stories260K"), run.Model("policy")).Compare();
+        figures.Check("LoRA as trained: merged equals adapter-on", "1e-5 of the log-probability", $"exported {adapter.Exported:E1}, merged in place {adapter.Merged:E1}; the adapter moves them by up to {adapter.Effect:F1}",
+            adapter.Exported <= 1e-5 && adapter.Merged <= 1e-5 && adapter.Effect > 0.1);
+        figures.Check("LoRA as trained: un-merged base", "bit-equal", $"{adapter.EqualTensors} of {adapter.Tensors} tensors", adapter.EqualTensors == adapter.Tensors);
     }
 
     // A coefficient of 0 is PPO alone, bit for bit, and logs what the text costs.

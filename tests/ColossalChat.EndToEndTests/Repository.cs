@@ -12,11 +12,8 @@ public static class Repository
     public static string Configuration { get; } =
         typeof(Repository).Assembly.GetCustomAttribute<AssemblyConfigurationAttribute>()?.Configuration ?? "Release";
 
-    /// <summary>Folder of real models and data, or null where it is absent.</summary>
-    public static string? Data { get; } = FindData();
-
     /// <summary>A file or folder of the shared data.</summary>
-    public static string DataPath(params string[] parts) => Path.Combine([Data!, .. parts]);
+    public static string DataPath(params string[] parts) => TestData.PathOf(parts);
 
     /// <summary>A fresh folder below the system's temporary folder; kept, so that a failed run can be looked at.</summary>
     public static string NewFolder(string name) =>
@@ -29,19 +26,4 @@ public static class Repository
             folder = Path.GetDirectoryName(folder);
         return folder ?? throw new InvalidOperationException("No ColossalChat.sln above the test assembly.");
     }
-
-    private static string? FindData()
-    {
-        var folder = Environment.GetEnvironmentVariable("COLOSSALCHAT_TESTDATA") is { Length: > 0 } named ? named : Path.Combine(Root, "..", "shared", "data");
-        return Directory.Exists(Path.Combine(folder, "stories260K")) ? Path.GetFullPath(folder) : null;
-    }
-}
-
-/// <summary>A test that needs the shared data; skipped and named where it is absent.</summary>
-[AttributeUsage(AttributeTargets.Method)]
-public sealed class DataFactAttribute : FactAttribute
-{
-    /// <summary>Skips when there is no data.</summary>
-    public DataFactAttribute() =>
-        Skip = Repository.Data is null ? "needs real models and data: set COLOSSALCHAT_TESTDATA to their folder" : null!;
 }

@@ -1,7 +1,9 @@
+using System.Text.RegularExpressions;
+
 namespace ColossalChat.EndToEndTests;
 
 /// <summary>Settings of PPO runs on stories260K that cannot stand in a file: where the data is.</summary>
-public static class StoryPpo
+public static partial class StoryPpo
 {
     /// <summary>Model folders and prompts, then more settings.</summary>
     public static string[] Settings(string root, params string[] more)
@@ -19,10 +21,15 @@ public static class StoryPpo
         ];
     }
 
-    // First paragraphs only: a story's middle says little about how it will go on.
+    // First sentences of first paragraphs: "One day" begins as many middles as stories, and a sentence cut in two says less of
+    // how it will go on.
     private static IEnumerable<string> Beginnings() =>
         File.ReadAllText(Repository.DataPath("text", "tinystories.txt"))
             .Split("\n\n", StringSplitOptions.RemoveEmptyEntries)
             .Select(paragraph => paragraph.Trim())
-            .Where(paragraph => paragraph.StartsWith("Once upon a time", StringComparison.Ordinal) || paragraph.StartsWith("One day", StringComparison.Ordinal));
+            .Where(paragraph => paragraph.StartsWith("Once upon a time", StringComparison.Ordinal))
+            .Select(paragraph => FirstSentence().Match(paragraph).Value);
+
+    [GeneratedRegex("^.*?[.!?]\"?(?=\\s|$)", RegexOptions.Singleline)]
+    private static partial Regex FirstSentence();
 }

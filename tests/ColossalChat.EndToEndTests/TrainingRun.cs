@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace ColossalChat.EndToEndTests;
@@ -10,6 +11,10 @@ public sealed class TrainingRun(string folder)
 
     /// <summary>Exported model.</summary>
     public string Model(string name) => Path.Combine(Folder, "models", name);
+
+    /// <summary>Hash of an exported model: of all its files of weights, so that a value head counts too.</summary>
+    public string HashOf(string name) => string.Join(' ', Directory.GetFiles(Model(name), "*.safetensors")
+        .Order(StringComparer.Ordinal).Select(file => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file)))));
 
     /// <summary>Runs a stage to its end.</summary>
     /// <param name="root">Folder that gets the run folder.</param>

@@ -15,7 +15,8 @@ public sealed class WordRewardPpoTests
 
         var rewards = run.Curve("eval/reward/score", "evaluate");
         var kl = run.Curve("eval/kl/ref", "evaluate");
-        figures.Check("PPO word reward, held out, before", "about 0.28", $"{rewards[0].Value:F3}", Math.Abs(rewards[0].Value - 0.28) < 0.12);
+        // One answer's reward varies by 0.31 here, the mean of 97 beginnings by 0.31 / sqrt(97) = 0.03: 0.08 is between two and three of these.
+        figures.Check("PPO word reward, held out, before", "about 0.28 (+- 0.08)", $"{rewards[0].Value:F3}", Math.Abs(rewards[0].Value - 0.28) <= 0.08);
         figures.Check("PPO word reward, held out, after", ">= 0.80 within 3 minutes", $"{rewards[^1].Value:F3} in {took.TotalSeconds:F0} s",
             rewards[^1].Value >= 0.80 && (!Figures.IsTableWanted || took <= TimeSpan.FromMinutes(3)));
         figures.Check("PPO KL to the reference", "below 12 nats an answer, never negative on average",

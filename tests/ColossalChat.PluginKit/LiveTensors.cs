@@ -9,6 +9,14 @@ public static class LiveTensors
     /// <summary>Tensors made on this thread and not disposed.</summary>
     public static long Count => DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
 
+    /// <summary>Tensors alive after a call beyond those before it.</summary>
+    public static long GrowthOf(Action call)
+    {
+        var before = Count;
+        call();
+        return Count - before;
+    }
+
     /// <summary>
     /// Fails when repeating a call leaves tensors behind. The first call is not counted: it may fill caches.
     /// </summary>
@@ -17,10 +25,11 @@ public static class LiveTensors
     public static void StayConstant(Action call, int times = 4)
     {
         call();
-        var before = Count;
-        for (var i = 0; i < times; i++)
-            call();
-        var left = Count - before;
+        var left = GrowthOf(() =>
+        {
+            for (var i = 0; i < times; i++)
+                call();
+        });
         Assert.True(left == 0, $"{times} calls left {left} tensors alive. Open a dispose scope in the call and move only its result out.");
     }
 }

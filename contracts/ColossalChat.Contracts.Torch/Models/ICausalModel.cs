@@ -42,8 +42,8 @@ public interface ICausalModel : IDisposable
     Tensor Normalise(Tensor hidden);
 
     /// <summary>A new empty cache for generation.</summary>
-    /// <param name="rows">Sequences that fit.</param>
-    /// <param name="tokens">Tokens of each that fit.</param>
+    /// <param name="rows">Most sequences; memory is taken as they come.</param>
+    /// <param name="tokens">Most tokens of each; memory is taken as they come.</param>
     IKeyValueCache NewCache(int rows, int tokens);
 }
 
@@ -172,4 +172,13 @@ public interface ILinearAdapter
     /// <param name="input">[.., in].</param>
     /// <param name="output">[.., out] of the layer itself.</param>
     Tensor Forward(Tensor input, Tensor output);
+
+    /// <summary>
+    /// The same where whole sequences run, for an adapter that must know which row and position each input is (dropout).
+    /// A block calls this one; a head, which reads chosen positions, the other.
+    /// </summary>
+    /// <param name="input">[B, T, in].</param>
+    /// <param name="output">[B, T, out] of the layer itself.</param>
+    /// <param name="layout">The B rows.</param>
+    Tensor Forward(Tensor input, Tensor output, SequenceLayout layout) => Forward(input, output);
 }

@@ -10,11 +10,13 @@ public interface IModelStore
     /// <summary>Names that can be borrowed.</summary>
     IReadOnlyList<string> Names { get; }
 
-    /// <summary>Those of them that somebody holds now, under the names they were borrowed by.</summary>
-    IReadOnlyList<string> Borrowed => Names;
+    /// <summary>Those of them that somebody holds now, under the names they were borrowed by; sorted, each once.</summary>
+    IReadOnlyList<string> Borrowed { get; }
 
     /// <summary>Borrows a model, loading it at first use. Disposing the result gives it back.</summary>
-    /// <exception cref="UserErrorException">The name is not configured; the message lists those that are.</exception>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <returns>A loan; the weights stay loaded until the last one is back.</returns>
+    /// <exception cref="UserErrorException">The name is not configured (the message lists those that are), or its folder cannot be read.</exception>
     IBorrowedModel Borrow(string name);
 }
 

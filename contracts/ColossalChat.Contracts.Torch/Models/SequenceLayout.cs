@@ -25,6 +25,12 @@ public sealed class SequenceLayout
 
     /// <summary>B.</summary>
     public int Rows => Lengths.Count;
+
+    /// <summary>
+    /// A number for each row that follows from its tokens alone, whichever rows stand beside it; null where nothing is
+    /// drawn at random. What must not depend on how a window is cut (a dropout mask) is keyed by it and the position.
+    /// </summary>
+    public IReadOnlyList<ulong>? RowKeys { get; init; }
 }
 
 /// <summary>Keys and values of all blocks for sequences that grow.</summary>

@@ -77,8 +77,11 @@ public interface IStageRunner
 }
 
 /// <summary>How a stage ended.</summary>
-/// <param name="ExitCode">Ok, Interrupted or Failed.</param>
-/// <param name="RunFolder">Its run folder.</param>
+/// <param name="ExitCode">
+/// Ok; Interrupted (stopped, after a checkpoint where there was something to save); Failed; or what a role, the data or
+/// the machine did not allow: Usage, Invalid, NotFound or Resource.
+/// </param>
+/// <param name="RunFolder">Its run folder; empty when the run ended before it did anything, and left none.</param>
 /// <param name="ModelFolders">Exported model folders by model name.</param>
 /// <param name="Metrics">Last value of every metric.</param>
 public sealed record StageOutcome(

@@ -28,9 +28,12 @@ public enum ScoreOutcome
 
 /// <summary>Scores of one kind for one batch.</summary>
 /// <param name="Kind">What was measured.</param>
-/// <param name="Values">Per token or one a row, as <see cref="ScoreKind"/> says. Finite where the outcome is Value.</param>
+/// <param name="Values">
+/// Per response token (the shape of <see cref="Rollout.Tokens"/>) or one a row, as <see cref="ScoreKind"/> says, on every
+/// row: one without a value keeps its shape and its numbers are ignored. Finite where the outcome is Value.
+/// </param>
 /// <param name="Outcomes">One a row.</param>
-/// <param name="Reasons">Why a row failed; empty text otherwise. One a row.</param>
+/// <param name="Reasons">Why a row failed, never empty then; empty text otherwise. One a row.</param>
 public sealed record Scores(
     ScoreKind Kind,
     Ragged<float> Values,

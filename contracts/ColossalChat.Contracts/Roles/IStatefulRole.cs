@@ -2,7 +2,7 @@ namespace ColossalChat.Contracts;
 
 /// <summary>
 /// A role whose state outlives it: saved in checkpoints, carried over when a plugin is swapped. What is restored must
-/// continue bit for bit.
+/// continue bit for bit. Any role may implement it; roles whose contract includes it must.
 /// </summary>
 public interface IStatefulRole
 {

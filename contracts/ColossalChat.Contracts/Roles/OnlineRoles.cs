@@ -27,10 +27,21 @@ public interface IPromptSource : IStatefulRole
     int HeldOutPrompts { get; }
 }
 
-/// <summary>The Actor of RLHF: writes answers with the policy.</summary>
+/// <summary>
+/// The Actor of RLHF: writes answers with the policy. Without state of its own it is made anew when it fails, gets the
+/// newest weights and repeats the batch. One whose answers depend on more than prompts, weights and seed implements
+/// <see cref="IStatefulRole"/> too: its state is then saved and restored with the run's, and when it fails the run goes
+/// back to its last state.
+/// </summary>
 public interface IRolloutRole : IDisposable
 {
     /// <summary>Answers every row. Randomness is keyed by seed, iteration, prompt, sample and position.</summary>
+    /// <param name="prompts">What to answer.</param>
+    /// <param name="cancel">The host no longer wants the answer.</param>
+    /// <returns>
+    /// One row a prompt, in the prompts' order, with <paramref name="prompts"/> in it. The host refuses per-token columns
+    /// whose shape is not that of the tokens, and log-probabilities that are not finite.
+    /// </returns>
     Rollout Generate(PromptBatch prompts, CancellationToken cancel);
 
     /// <summary>Takes over newly published weights; rollouts after it carry <see cref="WeightsPublication.Version"/>.</summary>
@@ -45,13 +56,24 @@ public interface IRolloutRole : IDisposable
 /// <param name="Blob">Where the bytes are; null when every reader borrows the trainer's own model.</param>
 public sealed record WeightsPublication(string Model, long Epoch, long Version, string ContentHash, BlobReference? Blob);
 
-/// <summary>A reference, critic or reward model, or a rule.</summary>
+/// <summary>
+/// A reference, critic or reward model, or a rule. Without state of its own it is made anew when it fails, gets the newest
+/// weights and repeats the batch. One whose scores depend on what it scored before (a running mean) implements
+/// <see cref="IStatefulRole"/> too: its state is then saved and restored with the run's, and when it fails the run goes
+/// back to its last state.
+/// </summary>
 public interface IScoringRole : IDisposable
 {
     /// <summary>Fixed for the life of the role.</summary>
     ScoreKind Kind { get; }
 
     /// <summary>Scores one rollout.</summary>
+    /// <param name="rollout">What the policy wrote.</param>
+    /// <param name="cancel">The host no longer wants the scores.</param>
+    /// <returns>
+    /// One outcome a row. The host refuses values that have another shape than their <see cref="ScoreKind"/> says, and
+    /// values that are not finite where the outcome is <see cref="ScoreOutcome.Value"/>.
+    /// </returns>
     Scores Score(Rollout rollout, CancellationToken cancel);
 
     /// <summary>Takes over new weights of the model it scores with; scorers of frozen models ignore it.</summary>

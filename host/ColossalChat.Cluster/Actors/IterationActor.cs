@@ -30,11 +30,12 @@ internal sealed class IterationActor : ReceiveActor
     private long _lastSafePoint = Stopwatch.GetTimestamp();
     private double _saveSeconds;
     private bool _isStopping;
+    private bool _owesMeasurement;
 
     public IterationActor(FlowContext flow, RunState? from, long lastSaved)
     {
         (_flow, _from, _iteration, _lastSaved) = (flow, from, from?.Iteration ?? 0, lastSaved);
-        _totals = from?.Totals ?? default;
+        (_totals, _owesMeasurement) = (from?.Totals ?? default, from?.OwesMeasurement ?? false);
         _safePoints = new SafePoints(flow.Definition.Flow.SafePointShare, LastCost: null);
         ReceiveFlow();
         Receive<StopRun>(_ => _isStopping = true);
@@ -55,6 +56,7 @@ internal sealed class IterationActor : ReceiveActor
         Receive<RoleOpened>(opened =>
         {
             _facts[opened.Role] = opened.Facts;
+            _roles.Opened(opened);
             Arrive($"open {opened.Role}");
         });
         Receive<ExperienceBuilt>(built =>
@@ -101,8 +103,8 @@ internal sealed class IterationActor : ReceiveActor
         var remarks = _facts.Values.SelectMany(facts => facts.Remarks).ToArray();
         _flow.Run.Tell(new FlowOpened(_flow.Epoch, _iteration + 1, iterations, remarks));
 
-        // A state to go back to is taken after its measurement, so only a fresh run measures before its first step.
-        Publish(_from is null ? EvaluateIfDue : Next);
+        // A state to go back to is taken after its measurement, unless a stop left that out.
+        Publish(_from is null || _owesMeasurement ? EvaluateIfDue : Next);
     }
 
     private int EvaluationPrompts => Math.Min(Plan.EvaluationPrompts, _facts[RoleSlots.Prompts].HeldOutPrompts);
@@ -204,7 +206,10 @@ internal sealed class IterationActor : ReceiveActor
 
     private void EvaluateIfDue()
     {
-        if (!_schedule.EvaluatesAfter(_iteration))
+        // Whoever stops a run does not want to wait for a measurement: the state says that it is still to be made.
+        var isDue = _schedule.EvaluatesAfter(_iteration);
+        _owesMeasurement = isDue && _isStopping;
+        if (!isDue || _isStopping)
         {
             KeepState();
             return;
@@ -249,7 +254,7 @@ internal sealed class IterationActor : ReceiveActor
         _spare = null;
         var images = _roles.Stateful.Keys.ToDictionary(
             slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot));
-        var state = new RunState(_iteration, _flow.Epoch, _totals, images);
+        var state = new RunState(_iteration, _flow.Epoch, _totals, images) { OwesMeasurement = _owesMeasurement };
         Await(images.Keys.Select(slot => $"captured {_iteration} {slot}"), () =>
         {
             _safePoints = _safePoints.Taken(Stopwatch.GetElapsedTime(started));
@@ -285,7 +290,7 @@ internal sealed class IterationActor : ReceiveActor
 
     private void End()
     {
-        if (_iteration < _schedule.Last)
+        if (_iteration < _schedule.Last || _owesMeasurement)
         {
             _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: true, new Dictionary<string, string>()));
             return;

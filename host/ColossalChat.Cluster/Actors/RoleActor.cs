@@ -12,8 +12,11 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     where TRole : class
 {
     private const string Timer = "call";
+
+    // Beyond batches and weights: opening, capturing, measuring, exporting.
+    private const int Spare = 8;
     private readonly Func<TRole> _make;
-    private readonly Repair _repair;
+    private readonly int _capacity;
     private Queue<RoleCall<TRole>> _waiting = new();
     private Attempt? _running;
     private IActorRef _worker;
@@ -22,7 +25,8 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     protected RoleActor(FlowContext flow, string role, Func<TRole> make, Repair repair)
     {
-        (Flow, Role, _make, _repair) = (flow, role, make, repair);
+        (Flow, Role, Repair, _make) = (flow, role, repair, make);
+        _capacity = flow.Definition.Flow.BatchesInFlight + flow.Definition.Plan.ModelsTrained.Count + Spare;
         _worker = StartWorker();
         Receive<WorkStarted>(started => Limit(started.Ticket));
         Receive<WorkDone>(Finish);
@@ -40,14 +44,22 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     /// <summary>The role's slot, such as <c>rollout</c>.</summary>
     protected string Role { get; }
 
+    /// <summary>What a failed call takes to mend.</summary>
+    protected Repair Repair { get; set; }
+
     protected IActorRef Iteration { get; } = Context.Parent;
 
     protected ILoggingAdapter Log { get; } = Context.GetLogger();
 
     /// <summary>Runs a call once all calls before it are done.</summary>
+    /// <exception cref="InvalidOperationException">More calls wait than credits allow: a fault of the host itself.</exception>
     protected void Call<TResult>(
         BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done)
     {
+        if (_waiting.Count >= _capacity)
+            throw new InvalidOperationException(
+                $"{Role} was asked to {what} (batch {batch}) while {_waiting.Count} calls wait; flow.batches-in-flight = "
+                + $"{Flow.Definition.Flow.BatchesInFlight} allows {_capacity}. Somebody sends without a credit.");
         _waiting.Enqueue(new RoleCall<TRole>(
             batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)));
         StartNext();
@@ -62,9 +74,9 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     private IActorRef StartWorker()
     {
-        var (make, devices, device) = (_make, Flow.Definition.Devices, Flow.Definition.Device);
+        var (make, devices, device, grace) = (_make, Flow.Definition.Devices, Flow.Definition.Device, Flow.Definition.Flow.CancelGrace);
         return Context.ActorOf(
-            Props.Create(() => new RoleWorker<TRole>(make, devices, device)).WithDispatcher(RunHocon.RoleDispatcher));
+            Props.Create(() => new RoleWorker<TRole>(make, devices, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
     }
 
     private void StartNext()
@@ -126,9 +138,9 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         if (error is UserErrorException user)
             Report(running, user.Message, Repair.None, user.ExitCode);
         else if (running.IsOverTime)
-            Report(running, OverTime().Message, _repair, ExitCode.Failed);
+            Report(running, OverTime().Message, Repair, ExitCode.Failed);
         else
-            Report(running, $"{error.GetType().Name}: {error.Message}", _repair, ExitCode.Failed);
+            Report(running, $"{error.GetType().Name}: {error.Message}", Repair, ExitCode.Failed);
         Log.Error(error, "{0}: {1} failed to {2}.", running.Call.Batch, Role, running.Call.What);
     }
 

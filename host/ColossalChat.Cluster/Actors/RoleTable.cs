@@ -6,6 +6,7 @@ namespace ColossalChat.Cluster;
 /// <summary>The role actors of one attempt, all children of its iteration actor.</summary>
 internal sealed class RoleTable
 {
+    private readonly Dictionary<string, IActorRef> _roles = [];
     private readonly Dictionary<string, IActorRef> _stateful = [];
 
     private RoleTable()
@@ -27,14 +28,14 @@ internal sealed class RoleTable
 
     public IActorRef Checkpoints { get; private set; } = ActorRefs.Nobody;
 
-    /// <summary>Actors whose roles have state, by slot.</summary>
+    /// <summary>Actors whose roles have state, by slot; known once all are opened.</summary>
     public IReadOnlyDictionary<string, IActorRef> Stateful => _stateful;
 
     /// <summary>Actors that compute with published weights, by slot.</summary>
     public Dictionary<string, IActorRef> Readers { get; } = [];
 
     /// <summary>Slots of all roles.</summary>
-    public IEnumerable<string> Slots => _stateful.Keys.Concat(Readers.Keys);
+    public IEnumerable<string> Slots => _roles.Keys;
 
     public static RoleTable Start(IActorContext context, FlowContext flow, RunState? from)
     {
@@ -44,32 +45,39 @@ internal sealed class RoleTable
         foreach (var model in plan.ModelsTrained)
         {
             var (id, make) = (new TrainerId(model, 0), roles.Trainers[model]);
-            table.Trainers[id] = table._stateful[RoleSlots.Of(id)] = context.ActorOf(
+            table.Trainers[id] = table._roles[RoleSlots.Of(id)] = context.ActorOf(
                 Props.Create(() => new TrainerActor(flow, id, make, from)), RoleSlots.Of(id));
         }
 
         if (plan.Flow == FlowKind.Offline)
-            table.Batches = table._stateful[RoleSlots.Batches] = context.ActorOf(
+            table.Batches = table._roles[RoleSlots.Batches] = context.ActorOf(
                 Props.Create(() => new BatchActor(flow, roles.Batches!, from)), RoleSlots.Batches);
         else
             table.StartOnline(context, flow, from);
         return table;
     }
 
+    /// <summary>A role was opened: only now is it known whether it has state.</summary>
+    public void Opened(RoleOpened opened)
+    {
+        if (opened.Facts.HasState)
+            _stateful[opened.Role] = _roles[opened.Role];
+    }
+
     private void StartOnline(IActorContext context, FlowContext flow, RunState? from)
     {
         var roles = flow.Definition.Roles;
-        Prompts = _stateful[RoleSlots.Prompts] = context.ActorOf(
+        Prompts = _roles[RoleSlots.Prompts] = context.ActorOf(
             Props.Create(() => new PromptActor(flow, roles.Prompts!, from)), RoleSlots.Prompts);
-        Rollout = Readers[RoleSlots.Rollout] = context.ActorOf(
-            Props.Create(() => new RolloutActor(flow, roles.Rollout!)), RoleSlots.Rollout);
-        Experience = _stateful[RoleSlots.Experience] = context.ActorOf(
+        Rollout = Readers[RoleSlots.Rollout] = _roles[RoleSlots.Rollout] = context.ActorOf(
+            Props.Create(() => new RolloutActor(flow, roles.Rollout!, from)), RoleSlots.Rollout);
+        Experience = _roles[RoleSlots.Experience] = context.ActorOf(
             Props.Create(() => new ExperienceActor(flow, roles.Experience!, from)), RoleSlots.Experience);
         foreach (var kind in flow.Definition.Plan.ScoresNeeded)
         {
             var make = roles.Scorers[kind];
-            Readers[RoleSlots.Of(kind)] = context.ActorOf(
-                Props.Create(() => new ScoringActor(flow, kind, make)), RoleSlots.Of(kind));
+            Readers[RoleSlots.Of(kind)] = _roles[RoleSlots.Of(kind)] = context.ActorOf(
+                Props.Create(() => new ScoringActor(flow, kind, make, from)), RoleSlots.Of(kind));
         }
 
         Scorers = [.. flow.Definition.Plan.ScoresNeeded.Select(kind => Readers[RoleSlots.Of(kind)])];

@@ -16,11 +16,16 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
     private readonly Func<TRole> _make;
     private readonly IDeviceLeases _devices;
     private readonly string _device;
+    private readonly TimeSpan _grace;
     private TRole? _role;
 
-    public RoleWorker(Func<TRole> make, IDeviceLeases devices, string device)
+    /// <param name="make">Makes the role at the first call.</param>
+    /// <param name="devices">Turns on devices.</param>
+    /// <param name="device">The device that the role computes on.</param>
+    /// <param name="grace">Longest wait for a turn to dispose the role.</param>
+    public RoleWorker(Func<TRole> make, IDeviceLeases devices, string device, TimeSpan grace)
     {
-        (_make, _devices, _device) = (make, devices, device);
+        (_make, _devices, _device, _grace) = (make, devices, device, grace);
         Receive<Work<TRole>>(Run);
     }
 
@@ -43,9 +48,12 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
 
     protected override void PostStop()
     {
+        if (_role is not IDisposable role)
+            return;
         try
         {
-            (_role as IDisposable)?.Dispose();
+            using var turn = TurnToDispose();
+            role.Dispose();
         }
         catch (Exception error)
         {
@@ -54,5 +62,21 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
         }
 
         _role = null;
+    }
+
+    // Not under the run's own token, which is cancelled by now. A role that ignores its cancellation keeps the device for
+    // good: memory must come free all the same, and what that role itself holds is on loan to it.
+    private IDisposable? TurnToDispose()
+    {
+        using var limit = new CancellationTokenSource(_grace);
+        try
+        {
+            return _devices.Take(_device, limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _log.Warning("A role is disposed without its turn on {0}: it did not come within {1}.", _device, _grace);
+            return null;
+        }
     }
 }

@@ -6,8 +6,8 @@ namespace ColossalChat.Cluster;
 /// <summary>Hosts the Actor role: writes answers and sends them to all scorers and to the experience actor.</summary>
 internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
 {
-    public RolloutActor(FlowContext flow, Func<IRolloutRole> make)
-        : base(flow, RoleSlots.Rollout, make) => Receive<GenerateRollout>(Generate);
+    public RolloutActor(FlowContext flow, Func<IRolloutRole> make, RunState? from)
+        : base(flow, RoleSlots.Rollout, make, from) => Receive<GenerateRollout>(Generate);
 
     protected override void LoadWeights(IRolloutRole role, WeightsPublication publication, CancellationToken cancel) =>
         role.LoadWeights(publication, cancel);
@@ -15,11 +15,15 @@ internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
     private void Generate(GenerateRollout request) => Call(
         request.Batch,
         "generate",
-        (role, cancel) => role.Generate(request.Prompts, cancel),
+        (role, cancel) => Checked(role.Generate(request.Prompts, cancel), request.Prompts),
         (rollout, took) =>
         {
             foreach (var scorer in request.Window.Route.Scorers)
                 scorer.Tell(new ScoreRollout(request.Batch, request.Window, rollout));
             request.Window.Route.Experience.Tell(new RolloutDone(request.Batch, request.Window, rollout, took));
         });
+
+    private static Rollout Checked(Rollout rollout, PromptBatch prompts) => Promises.BrokenBy(rollout, prompts) is { } broken
+        ? throw new InvalidOperationException(broken)
+        : rollout;
 }

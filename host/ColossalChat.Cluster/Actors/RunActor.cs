@@ -92,11 +92,13 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
 
     private RunState? Resume()
     {
-        if (_definition.ResumeFrom is not { } folder)
+        if (_definition.ResumeFrom is not { State: var state } checkpoint)
             return null;
-        var state = Checkpoints.Load(Checkpoints.Open(folder));
-        (_checkpoint, _lastSaved, _lastIteration, _epoch) = (folder, state.Iteration, state.Iteration, state.Epoch);
-        Note("resumed", $"Continues after iteration {state.Iteration} from {folder}.");
+        (_checkpoint, _lastSaved, _lastIteration) = (checkpoint.Folder, state.Iteration, state.Iteration);
+
+        // Above every attempt that there was, not only above the checkpoint's: two branches of a run must not share a number.
+        _epoch = Math.Max(state.Epoch, Checkpoints.HighestEpoch(_definition.RunFolder));
+        Note("resumed", $"Continues after iteration {state.Iteration} from {checkpoint.Folder}.");
         return state;
     }
 
@@ -126,9 +128,29 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         if (_isOpened)
             return;
         _isOpened = true;
+        if (!GiveUpOthers())
+            return;
         Observe(observer => observer.Started(opened.FirstIteration, opened.Iterations));
         foreach (var remark in opened.Remarks)
             Note("data", remark);
+    }
+
+    // Not before the roles are open: a resume that fails at once must leave the run as it was.
+    private bool GiveUpOthers()
+    {
+        if (_definition.ResumeFrom is not { } checkpoint)
+            return true;
+        try
+        {
+            if (Checkpoints.GiveUpOthers(_definition.RunFolder, checkpoint) is > 0 and var count)
+                Note("checkpoint", $"Checkpoints that are not on the way to iteration {checkpoint.Iteration} were moved to checkpoints/given-up: {count}.");
+            return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            Fail(ExitCode.Resource, $"Newer checkpoints could not be moved aside: {error.Message} Make the run folder writable, then resume again.");
+            return false;
+        }
     }
 
     private void Report(IterationEnded ended)
@@ -173,11 +195,11 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
             Fail(failed.ExitCode, failed.Reason);
         else if (_budget.IsSpent(failed.Role))
             Fail(ExitCode.Failed, $"{failed.Reason} It failed {_budget.CountOf(failed.Role)} times within "
-                + $"{_budget.Within.TotalMinutes:0} minutes; flow.role-restarts allows {_budget.Allowed} restarts.");
+                + $"{_budget.Within.TotalMinutes:0} minutes; flow.role-restarts allows {_budget.Allowed} restarts. {WayOn()}");
         else if (failed.Repair == Repair.Restart)
         {
             Note("restart", $"{failed.Reason} The role is made anew and batch {failed.Batch} is repeated.");
-            Sender.Tell(new RestartRole(_epoch));
+            Sender.Tell(new RestartRole());
         }
         else
             Rewind(failed);
@@ -187,14 +209,15 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     {
         if (_safePoint is null && _definition.Flow.SafePointShare <= 0 && _checkpoint is null)
         {
-            Fail(ExitCode.Failed, $"{failed.Reason} There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved.");
+            Fail(ExitCode.Failed, $"{failed.Reason} There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved. "
+                + "Start the run again with flow.safe-point-share or run.checkpoint-every above 0.");
             return;
         }
 
         CloseAttempt(() =>
         {
             // Without any state nothing was trained yet, and new roles are as good as the first.
-            var state = _safePoint ?? (_checkpoint is null ? null : Checkpoints.Load(Checkpoints.Open(_checkpoint)));
+            var state = _safePoint ?? (_checkpoint is null ? null : Checkpoints.Open(_checkpoint).State);
             Note("restart", $"{failed.Reason} All roles are made anew and the run goes on after iteration {state?.Iteration ?? 0}.");
             StartAttempt(state);
         });
@@ -205,6 +228,13 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         _verdict = Failed(exitCode, reason);
         CloseAttempt(() => Complete(_verdict));
     }
+
+    private string WayOn() => _checkpoint is null && !HasUnsavedState
+        ? "Mend the cause, then start the run again."
+        : "Mend the cause, then go on with --resume latest.";
+
+    // It is saved when the run has failed.
+    private bool HasUnsavedState => _safePoint?.Iteration > _lastSaved;
 
     private RunEnd Failed(ExitCode exitCode, string reason) =>
         new(exitCode, reason, _lastIteration, _checkpoint, new Dictionary<string, string>());
@@ -242,7 +272,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     // What a failed run still has in memory is worth more on disk.
     private RunEnd WithUnsavedState(RunEnd end)
     {
-        if (_safePoint is not { } state || state.Iteration <= _lastSaved)
+        if (_safePoint is not { } state || !HasUnsavedState)
             return end;
         try
         {
@@ -270,7 +300,12 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         catch (Exception error)
         {
             _log.Error(error, "The run's observer failed.");
-            if (_afterAttempt is null && !_attempt.IsNobody())
+            if (_afterAttempt is not null || _attempt.IsNobody())
+                return;
+            if (error is IOException or UnauthorizedAccessException)
+                Fail(ExitCode.Resource, $"What happens in the run could not be recorded: {error.Message} "
+                    + "Make room or make the run folder writable, then go on with --resume latest.");
+            else
                 Fail(ExitCode.Failed, $"What happens in the run could not be recorded: {error.Message}");
         }
     }

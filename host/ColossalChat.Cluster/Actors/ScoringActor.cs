@@ -9,8 +9,8 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
     private readonly ScoreKind _kind;
     private readonly HashSet<string> _noted = [];
 
-    public ScoringActor(FlowContext flow, ScoreKind kind, Func<IScoringRole> make)
-        : base(flow, RoleSlots.Of(kind), make)
+    public ScoringActor(FlowContext flow, ScoreKind kind, Func<IScoringRole> make, RunState? from)
+        : base(flow, RoleSlots.Of(kind), make, from)
     {
         _kind = kind;
         Receive<ScoreRollout>(Score);
@@ -41,15 +41,7 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
 
     private static string WithoutNumbers(string reason) => new([.. reason.Where(letter => !char.IsAsciiDigit(letter))]);
 
-    // Here and not where the parts are joined, so that the role that broke its promise is the one that is named.
-    private Scores Checked(Scores scores, Rollout rollout)
-    {
-        if (scores.Kind != _kind)
-            throw new InvalidOperationException($"It gave {scores.Kind}; the stage needs {_kind} from it.");
-        if (scores.Values.Rows != rollout.Rows || scores.Outcomes.Count != rollout.Rows || scores.Reasons.Count != rollout.Rows)
-            throw new InvalidOperationException(
-                $"It gave {scores.Values.Rows} rows of values, {scores.Outcomes.Count} outcomes and {scores.Reasons.Count} reasons "
-                + $"for {rollout.Rows} rows.");
-        return scores;
-    }
+    private Scores Checked(Scores scores, Rollout rollout) => Promises.BrokenBy(scores, _kind, rollout) is { } broken
+        ? throw new InvalidOperationException(broken)
+        : scores;
 }

@@ -3,15 +3,19 @@ using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
-/// <summary>Hosts a role with state: opens it from an image and captures it into one.</summary>
+/// <summary>
+/// Hosts a role that may have state: opens it from an image and captures it into one. Some contracts promise state;
+/// of the others a role that implements <see cref="IStatefulRole"/> is treated the same.
+/// </summary>
 internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
-    where TRole : class, IStatefulRole
+    where TRole : class
 {
+    private static readonly bool s_promisesState = typeof(TRole).IsAssignableTo(typeof(IStatefulRole));
     private readonly long _iteration;
     private readonly RunState? _from;
 
     protected StatefulRoleActor(FlowContext flow, string role, Func<TRole> make, RunState? from)
-        : base(flow, role, make, Repair.Rewind)
+        : base(flow, role, make, RepairOf(s_promisesState))
     {
         (_iteration, _from) = (from?.Iteration ?? 0, from);
         Receive<CaptureState>(Capture);
@@ -23,11 +27,29 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
         (role, _) =>
         {
             Prepare(role);
-            if (_from is not null)
-                role.Restore(ImageOf(_from));
-            return FactsOf(role);
+            Restore(role);
+            return FactsOf(role) with { HasState = role is IStatefulRole };
         },
-        (facts, _) => Iteration.Tell(new RoleOpened(_iteration, Role, facts)));
+        (facts, _) =>
+        {
+            Repair = RepairOf(facts.HasState);
+            Iteration.Tell(new RoleOpened(_iteration, Role, facts));
+        });
+
+    // A failed call may have spoilt the state; without any, the batch alone is repeated.
+    private static Repair RepairOf(bool hasState) => hasState ? Repair.Rewind : Repair.Restart;
+
+    private void Restore(TRole role)
+    {
+        if (_from is null)
+            return;
+        if (role is IStatefulRole state)
+            state.Restore(ImageOf(_from));
+        else if (_from.Images.ContainsKey(Role))
+            throw new UserErrorException(
+                $"The state of iteration {_from.Iteration} has one of {Role}, but the plugin that is {Role} now takes none; "
+                + "resume with the stage and roles that wrote it.");
+    }
 
     private StateImage ImageOf(RunState from) => from.Images.TryGetValue(Role, out var image)
         ? image
@@ -49,7 +71,7 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
         (role, _) =>
         {
             capture.Image.Begin();
-            role.Capture(capture.Image);
+            ((IStatefulRole)role).Capture(capture.Image);
             return capture.Image;
         },
         (image, _) => Iteration.Tell(new StateCaptured(capture.Iteration, Role, image)));

@@ -4,17 +4,14 @@ using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
-/// <summary>Hosts a role that computes with published weights and has no state of its own.</summary>
-internal abstract class WeightReaderActor<TRole> : RoleActor<TRole>
+/// <summary>Hosts a role that computes with published weights; most have no state of their own.</summary>
+internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
     where TRole : class
 {
     private ImmutableSortedDictionary<string, WeightsPublication> _newest = ImmutableSortedDictionary<string, WeightsPublication>.Empty;
 
-    protected WeightReaderActor(FlowContext flow, string role, Func<TRole> make)
-        : base(flow, role, make, Repair.Restart) => Receive<WeightsReady>(Load);
-
-    protected override void PreStart() => Call(
-        default, "open", (_, _) => new RoleFacts(), (facts, _) => Iteration.Tell(new RoleOpened(0, Role, facts)));
+    protected WeightReaderActor(FlowContext flow, string role, Func<TRole> make, RunState? from)
+        : base(flow, role, make, from) => Receive<WeightsReady>(Load);
 
     protected abstract void LoadWeights(TRole role, WeightsPublication publication, CancellationToken cancel);
 

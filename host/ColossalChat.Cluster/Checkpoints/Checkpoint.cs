@@ -1,12 +1,16 @@
 namespace ColossalChat.Cluster;
 
-/// <summary>A checkpoint on disk, checked from end to end when it was opened.</summary>
+/// <summary>A checkpoint, checked from end to end while it was read into memory.</summary>
 /// <param name="Folder">Where it is.</param>
-/// <param name="Iteration">Last finished iteration in it.</param>
-/// <param name="Epoch">Attempt of the run that wrote it.</param>
-/// <param name="Totals">What training had used.</param>
-/// <param name="Roles">Slots of the roles whose state it holds.</param>
-public sealed record Checkpoint(string Folder, long Iteration, long Epoch, RunTotals Totals, IReadOnlyList<string> Roles);
+/// <param name="State">What it holds. A run that continues from it takes the memory over.</param>
+public sealed record Checkpoint(string Folder, RunState State)
+{
+    /// <summary>Last finished iteration in it.</summary>
+    public long Iteration => State.Iteration;
+
+    /// <summary>Attempt of the run that wrote it.</summary>
+    public long Epoch => State.Epoch;
+}
 
 /// <summary>Answer of <see cref="Checkpoints.Latest"/>.</summary>
 /// <param name="Checkpoint">The newest whole checkpoint; null when there is none.</param>

@@ -4,12 +4,13 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 // The documents inside a checkpoint folder:
-//   manifest.json            iteration, epoch, totals, and size and hash of every other file
+//   manifest.json            iteration, epoch, totals, and size and hash of every other file; written last
 //   ROLE/state.json          index of ROLE/state.bin and the role's JSON documents
 //   ROLE/state.bin           tensors back to back
 
 /// <summary>manifest.json.</summary>
-internal sealed record CheckpointManifest(int Format, long Iteration, long Epoch, RunTotals Totals, IReadOnlyList<ManifestFile> Files)
+internal sealed record CheckpointManifest(
+    int Format, long Iteration, long Epoch, RunTotals Totals, IReadOnlyList<ManifestFile> Files, bool OwesMeasurement = false)
 {
     public const string FileName = "manifest.json";
     public const int CurrentFormat = 1;
@@ -28,8 +29,8 @@ internal sealed record StateIndex(IReadOnlyList<StateEntry> Tensors, IReadOnlyDi
     public const string DataFileName = "state.bin";
 }
 
-/// <summary>A tensor in state.bin.</summary>
-internal sealed record StateEntry(string Name, ElementType Type, long[] Shape, long Offset, int Bytes, string Hash);
+/// <summary>A tensor in state.bin; the manifest has the hash over all of them.</summary>
+internal sealed record StateEntry(string Name, ElementType Type, long[] Shape, long Offset, int Bytes);
 
 internal static class CheckpointJson
 {

@@ -45,7 +45,7 @@ internal static class CheckpointWriter
 
         // Last, so that a manifest means that everything before it was written.
         WriteJson(folder, CheckpointManifest.FileName,
-            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, state.Totals, [.. files]), files);
+            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, state.Totals, [.. files], state.OwesMeasurement), files);
     }
 
     private static StateIndex WriteTensors(string folder, string path, StateImage image, List<ManifestFile> files)
@@ -57,7 +57,7 @@ internal static class CheckpointWriter
         {
             var (type, shape) = image.Describe(name);
             var data = image.Data(name);
-            entries.Add(new StateEntry(name, type, shape, stream.Position, data.Length, Checkpoints.HashOf(data)));
+            entries.Add(new StateEntry(name, type, shape, stream.Position, data.Length));
             stream.Write(data);
             whole.Append(data);
         }
@@ -95,10 +95,12 @@ internal static class CheckpointWriter
         }
     }
 
-    // Newer ones stay and do not count: they are of the same run before somebody resumed it from an older place.
+    // A branch that was given up stays until the run has come past it; it takes no place of the run's own checkpoints.
     private static void RemoveOld(string runFolder, long newest, int keep)
     {
-        foreach (var folder in Checkpoints.FoldersOf(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest).Skip(Math.Max(1, keep)))
+        var old = Checkpoints.FoldersOf(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest).Skip(Math.Max(1, keep));
+        var passed = Checkpoints.GivenUp(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest);
+        foreach (var folder in (string[])[.. old, .. passed])
             Directory.Delete(folder, recursive: true);
     }
 }

@@ -9,17 +9,18 @@ namespace ColossalChat.Cluster;
 public static class Checkpoints
 {
     private const string Prefix = "step-";
+    private const string GivenUpName = "given-up";
 
     /// <summary>Clears away what a killed writer left. Only for whoever holds the run: a living writer would lose its work.</summary>
     public static void Recover(string runFolder) => CheckpointWriter.Recover(FolderOf(runFolder));
 
-    /// <summary>The newest whole checkpoint of a run. Reads every file once, to check its hash, and changes nothing.</summary>
+    /// <summary>The newest whole checkpoint of a run, read. Changes nothing.</summary>
     public static CheckpointChoice Latest(string runFolder)
     {
         var skipped = new List<string>();
 
-        // By epoch first: a run resumed from an older place leaves newer iterations of the branch it gave up.
-        foreach (var folder in FoldersOf(runFolder).OrderByDescending(EpochOf))
+        // By epoch first: a later attempt may have begun at an older place. A torn manifest sorts first, to be tried and reported.
+        foreach (var folder in FoldersOf(runFolder).OrderByDescending(folder => EpochOf(folder) ?? long.MaxValue))
         {
             try
             {
@@ -38,38 +39,61 @@ public static class Checkpoints
     public static bool Any(string runFolder) =>
         FoldersOf(runFolder).Any(folder => File.Exists(Path.Combine(folder, CheckpointManifest.FileName)));
 
-    /// <summary>Opens one checkpoint and checks all of it.</summary>
+    /// <summary>Reads one checkpoint into memory, each file once, and checks all of it on the way.</summary>
     /// <exception cref="UserErrorException">It is missing, torn or corrupted; the message says which file and why.</exception>
     public static Checkpoint Open(string folder)
     {
-        var manifest = ReadManifest(folder);
-        foreach (var file in manifest.Files)
-            Check(folder, file);
-        var roles = manifest.Files
-            .Where(file => file.Path.EndsWith("/" + StateIndex.FileName, StringComparison.Ordinal))
-            .Select(file => file.Path[..^(StateIndex.FileName.Length + 1)])
-            .ToArray();
-        return new Checkpoint(folder, manifest.Iteration, manifest.Epoch, manifest.Totals, roles);
+        try
+        {
+            var manifest = ReadManifest(folder);
+            var files = manifest.Files.ToDictionary(file => file.Path, StringComparer.Ordinal);
+            var images = files.Keys
+                .Where(path => path.EndsWith("/" + StateIndex.FileName, StringComparison.Ordinal))
+                .Select(path => path[..^(StateIndex.FileName.Length + 1)])
+                .ToDictionary(role => role, role => ReadRole(folder, role, files));
+            return new Checkpoint(
+                folder, new RunState(manifest.Iteration, manifest.Epoch, manifest.Totals, images) { OwesMeasurement = manifest.OwesMeasurement });
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw Unusable(folder, error.Message, inner: error);
+        }
     }
 
-    /// <summary>Reads a checked checkpoint into memory.</summary>
-    /// <exception cref="UserErrorException">A tensor changed since the checkpoint was opened.</exception>
-    public static RunState Load(Checkpoint checkpoint) => new(
-        checkpoint.Iteration,
-        checkpoint.Epoch,
-        checkpoint.Totals,
-        checkpoint.Roles.ToDictionary(role => role, role => LoadRole(checkpoint.Folder, role)));
+    /// <summary>
+    /// True when a folder holds a checkpoint of a branch that its run gave up: somebody resumed the run from an older place.
+    /// </summary>
+    public static bool IsGivenUp(string folder) => Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(folder))) == GivenUpName;
 
-    // Newest first; names that are not ours are none of our business.
-    internal static IReadOnlyList<string> FoldersOf(string runFolder)
+    /// <summary>
+    /// Moves aside what is not on the way to the checkpoint that a run continues from, so that the run's checkpoints are
+    /// always one line and <c>latest</c> has one meaning. Only for whoever holds the run.
+    /// </summary>
+    /// <returns>How many were moved.</returns>
+    internal static int GiveUpOthers(string runFolder, Checkpoint chosen)
     {
-        var parent = FolderOf(runFolder);
-        return !Directory.Exists(parent)
-            ? []
-            : [.. Directory.GetDirectories(parent, Prefix + "*")
-                .Where(folder => IterationOf(folder) >= 0)
-                .OrderByDescending(IterationOf)];
+        var others = FoldersOf(runFolder)
+            .Where(folder => IterationOf(folder) > chosen.Iteration || EpochOf(folder) > chosen.Epoch)
+            .ToArray();
+        foreach (var folder in others)
+        {
+            var aside = Path.Combine(FolderOf(runFolder), GivenUpName, Path.GetFileName(folder));
+            if (Directory.Exists(aside))
+                Directory.Delete(aside, recursive: true);
+            Directory.CreateDirectory(Path.GetDirectoryName(aside)!);
+            Directory.Move(folder, aside);
+        }
+
+        return others.Length;
     }
+
+    /// <summary>The highest attempt that any checkpoint of a run was written in; 0 when there is none.</summary>
+    internal static long HighestEpoch(string runFolder) =>
+        FoldersOf(runFolder).Concat(GivenUp(runFolder)).Select(folder => EpochOf(folder) ?? 0).DefaultIfEmpty(0).Max();
+
+    internal static IReadOnlyList<string> GivenUp(string runFolder) => FoldersIn(Path.Combine(FolderOf(runFolder), GivenUpName));
+
+    internal static IReadOnlyList<string> FoldersOf(string runFolder) => FoldersIn(FolderOf(runFolder));
 
     internal static string FolderOf(string runFolder) => Path.Combine(runFolder, "checkpoints");
 
@@ -80,16 +104,22 @@ public static class Checkpoints
             ? iteration
             : -1;
 
-    // A torn manifest sorts first, so that it is tried, and reported as skipped.
-    private static long EpochOf(string folder)
+    // Newest first; names that are not ours are none of our business.
+    private static string[] FoldersIn(string parent) => !Directory.Exists(parent)
+        ? []
+        : [.. Directory.GetDirectories(parent, Prefix + "*")
+            .Where(folder => IterationOf(folder) >= 0)
+            .OrderByDescending(IterationOf)];
+
+    private static long? EpochOf(string folder)
     {
         try
         {
             return ReadManifest(folder).Epoch;
         }
-        catch (UserErrorException)
+        catch (Exception error) when (error is UserErrorException or IOException or UnauthorizedAccessException)
         {
-            return long.MaxValue;
+            return null;
         }
     }
 
@@ -115,41 +145,53 @@ public static class Checkpoints
         return manifest;
     }
 
-    private static void Check(string folder, ManifestFile file)
+    private static StateImage ReadRole(string folder, string role, Dictionary<string, ManifestFile> files)
     {
-        var path = Path.Combine(folder, file.Path);
-        if (!File.Exists(path))
-            throw Unusable(folder, $"{file.Path} is missing");
-        using var stream = File.OpenRead(path);
-        if (stream.Length != file.Bytes)
-            throw Unusable(folder, $"{file.Path} has {stream.Length} bytes instead of {file.Bytes}");
-        var hash = new XxHash128();
-        hash.Append(stream);
-        if (Convert.ToHexStringLower(hash.GetCurrentHash()) != file.Hash)
-            throw Unusable(folder, $"{file.Path} does not have its hash");
-    }
-
-    private static StateImage LoadRole(string folder, string role)
-    {
-        var index = JsonSerializer.Deserialize<StateIndex>(
-            File.ReadAllBytes(Path.Combine(folder, role, StateIndex.FileName)), CheckpointJson.Options)
+        var index = JsonSerializer.Deserialize<StateIndex>(ReadSmall(folder, FileOf(folder, $"{role}/{StateIndex.FileName}", files)), CheckpointJson.Options)
             ?? throw Unusable(folder, $"{role}/{StateIndex.FileName} is empty");
         var image = new StateImage(role);
-        using var data = File.OpenRead(Path.Combine(folder, role, StateIndex.DataFileName));
+        var file = FileOf(folder, $"{role}/{StateIndex.DataFileName}", files);
+        using var data = OpenSized(folder, file);
+        var hash = new XxHash128();
         foreach (var entry in index.Tensors)
         {
+            if (entry.Offset != data.Position)
+                throw Unusable(folder, $"tensor '{entry.Name}' of {role} is at {data.Position} instead of {entry.Offset}");
             var bytes = GC.AllocateUninitializedArray<byte>(entry.Bytes);
-            data.Position = entry.Offset;
             data.ReadExactly(bytes);
-            if (HashOf(bytes) != entry.Hash)
-                throw Unusable(folder, $"tensor '{entry.Name}' of {role} does not have its hash");
+            hash.Append(bytes);
             image.WriteTensor(entry.Name, entry.Type, entry.Shape, bytes);
         }
 
+        if (data.Position != data.Length || Convert.ToHexStringLower(hash.GetCurrentHash()) != file.Hash)
+            throw Unusable(folder, $"{file.Path} does not have its hash");
         foreach (var (name, json) in index.Json)
             image.WriteJson(name, json);
         return image;
     }
+
+    private static byte[] ReadSmall(string folder, ManifestFile file)
+    {
+        using var stream = OpenSized(folder, file);
+        var bytes = new byte[stream.Length];
+        stream.ReadExactly(bytes);
+        return HashOf(bytes) == file.Hash ? bytes : throw Unusable(folder, $"{file.Path} does not have its hash");
+    }
+
+    private static FileStream OpenSized(string folder, ManifestFile file)
+    {
+        var path = Path.Combine(folder, file.Path);
+        if (!File.Exists(path))
+            throw Unusable(folder, $"{file.Path} is missing");
+        var stream = File.OpenRead(path);
+        if (stream.Length == file.Bytes)
+            return stream;
+        using (stream)
+            throw Unusable(folder, $"{file.Path} has {stream.Length} bytes instead of {file.Bytes}");
+    }
+
+    private static ManifestFile FileOf(string folder, string path, Dictionary<string, ManifestFile> files) =>
+        files.TryGetValue(path, out var file) ? file : throw Unusable(folder, $"{CheckpointManifest.FileName} does not list {path}");
 
     internal static string HashOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(XxHash128.Hash(bytes));
 

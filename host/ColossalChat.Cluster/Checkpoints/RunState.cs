@@ -5,7 +5,11 @@ namespace ColossalChat.Cluster;
 /// <param name="Epoch">Attempt that it was captured in; whoever continues from it is a later one.</param>
 /// <param name="Totals">What training has used up to then.</param>
 /// <param name="Images">State of each stateful role by slot.</param>
-public sealed record RunState(long Iteration, long Epoch, RunTotals Totals, IReadOnlyDictionary<string, StateImage> Images);
+public sealed record RunState(long Iteration, long Epoch, RunTotals Totals, IReadOnlyDictionary<string, StateImage> Images)
+{
+    /// <summary>The iteration's measurement was due and was left out to stop sooner; whoever continues makes it first.</summary>
+    public bool OwesMeasurement { get; init; }
+}
 
 /// <summary>What training has used since the run began, resumed parts included.</summary>
 /// <param name="Samples">Sequences.</param>

@@ -23,9 +23,6 @@ public sealed class StateImage(string role) : IStateWriter, IStateReader
     /// <summary>Names of the JSON documents.</summary>
     public IReadOnlyList<string> JsonNames => [.. _json.Keys];
 
-    /// <summary>Size of all tensors in bytes.</summary>
-    public long Bytes => _tensors.Values.Sum(tensor => (long)tensor.Data.Length);
-
     /// <summary>Forgets the content and keeps its memory for the next.</summary>
     public void Begin()
     {

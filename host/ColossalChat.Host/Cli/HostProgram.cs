@@ -35,7 +35,7 @@ internal static class HostProgram
         {
             string[] folders = [.. HostServices.ShippedFolders, .. flags.GetValue(early.PluginFolders) ?? []];
             using var catalog = PluginCatalog.Load(folders, PinsOf(args, folders), line => HostServices.ReportPlugin(console, isVerbose, line));
-            return await RunAsync(args, new HostServices(catalog, console, isVerbose), output).ConfigureAwait(false);
+            return await RunAsync(args, new HostServices(catalog, console, isVerbose) { Arguments = args }, output).ConfigureAwait(false);
         }
         catch (Exception failure)
         {
@@ -46,18 +46,19 @@ internal static class HostProgram
     // A pinned plugin must be checked before any of its code runs, so the pins are read before the verbs are known.
     private static Dictionary<string, string> PinsOf(IReadOnlyList<string> args, string[] folders)
     {
-        if (args.FirstOrDefault(word => word.EndsWith(".hocon", StringComparison.OrdinalIgnoreCase) && File.Exists(word)) is not { } file)
-            return new Dictionary<string, string>();
+        // --config=FILE is one word.
+        var words = args.Select(word => word.StartsWith("--", StringComparison.Ordinal) ? word[(word.IndexOf('=', StringComparison.Ordinal) + 1)..] : word);
+        if (words.FirstOrDefault(word => word.EndsWith(".hocon", StringComparison.OrdinalIgnoreCase) && File.Exists(word)) is not { } file)
+            return [];
         try
         {
-            // Plugins of the run's own folder are loaded, and checked, with the run.
-            return RunBinder.PluginsOf(ConfigLoader.LoadFile(file, [])).Pins
-                .Where(pin => folders.Any(folder => Directory.Exists(Path.Combine(folder, pin.Key))))
-                .ToDictionary();
+            // Plugins of the run's own folder are loaded, and checked, with the run; so is a pin of a plugin that is nowhere.
+            var names = PluginCatalog.NamesIn(folders);
+            return RunBinder.PinsIn(ConfigLoader.LoadFile(file, [])).Where(pin => names.Contains(pin.Key)).ToDictionary();
         }
         catch (UserErrorException)
         {
-            return new Dictionary<string, string>(); // The verb reads the file again and says what is wrong with it.
+            return []; // The verb reads the file again and says what is wrong with it.
         }
     }
 

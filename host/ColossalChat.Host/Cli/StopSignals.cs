@@ -5,7 +5,7 @@ using ColossalChat.Host.Node;
 namespace ColossalChat.Host.Cli;
 
 /// <summary>
-/// Ctrl+C and a polite kill. The first asks the running verb to come to a good end (a training run finishes its step and
+/// Ctrl+C, a polite kill and the end of the session. The first asks the running verb to come to a good end (a training run finishes its step and
 /// saves a checkpoint); the second ends the process at once. Verbs that are no run end at the first.
 /// </summary>
 internal sealed class StopSignals : IDisposable
@@ -19,7 +19,7 @@ internal sealed class StopSignals : IDisposable
 
     public StopSignals(HostServices host)
     {
-        foreach (var signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM])
+        foreach (var signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
             _registrations.Add(PosixSignalRegistration.Create(signal, context =>
             {
                 if (_stop.IsCancellationRequested)
@@ -30,8 +30,15 @@ internal sealed class StopSignals : IDisposable
                     host.Console.Line("Stopping after this step; press Ctrl+C again to end at once.");
                 _stop.Cancel();
                 if (!isRun)
-                    _lastWord = new Timer(_ => Environment.Exit((int)ExitCode.Interrupted), null, s_grace, Timeout.InfiniteTimeSpan);
+                    _lastWord = new Timer(_ => EndUnlessRunning(host), null, s_grace, Timeout.InfiniteTimeSpan);
             }));
+    }
+
+    // A run that began meanwhile looks at its token and saves what it has.
+    private static void EndUnlessRunning(HostServices host)
+    {
+        if (!host.Runs.Any)
+            Environment.Exit((int)ExitCode.Interrupted);
     }
 
     /// <summary>Cancelled by the first signal.</summary>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using ColossalChat.Contracts;
@@ -47,7 +46,7 @@ internal sealed class VerbOptions
     private void AddArgument(Command command, PropertyInfo property)
     {
         var name = KebabCase.Of(property.Name);
-        var element = FlagValue.ElementOf(property.PropertyType);
+        var element = OptionsShape.ElementOf(property.PropertyType);
         var argument = new Argument<string[]>(name)
         {
             Description = property.GetCustomAttribute<CliHelpAttribute>()?.Text,
@@ -74,14 +73,14 @@ internal sealed class VerbOptions
             return;
         }
 
-        var element = FlagValue.ElementOf(property.PropertyType);
+        var element = OptionsShape.ElementOf(property.PropertyType);
         var option = new Option<string[]>(name)
         {
             Description = Explain(help, initial),
             Arity = element is null ? ArgumentArity.ExactlyOne : ArgumentArity.OneOrMore,
             Required = IsRequired(property),
             CustomParser = Words,
-            HelpName = (element ?? property.PropertyType) is { IsEnum: true } choices ? string.Join('|', Enum.GetNames(choices).Select(KebabCase.Of)) : KebabCase.Of(property.Name),
+            HelpName = (element ?? property.PropertyType) is { IsEnum: true } choices ? string.Join('|', ScalarText.EnumNames(choices)) : KebabCase.Of(property.Name),
         };
         command.Options.Add(option);
         _readers.Add((parsed, options) => Set(property, options, parsed.GetResult(option) is { Implicit: false } ? parsed.GetValue(option) : null, name));
@@ -106,7 +105,7 @@ internal sealed class VerbOptions
     {
         if (texts is not { Length: > 0 })
             return;
-        if (FlagValue.ElementOf(property.PropertyType) is { } element)
+        if (OptionsShape.ElementOf(property.PropertyType) is { } element)
             property.SetValue(options, FlagValue.ParseList(element, texts, name));
         else if (texts.Length == 1)
             property.SetValue(options, FlagValue.Parse(property.PropertyType, texts[0], name));
@@ -119,11 +118,8 @@ internal sealed class VerbOptions
         var text = initial switch
         {
             null or string { Length: 0 } or Array { Length: 0 } => null,
-            Enum choice => KebabCase.Of(choice.ToString()),
-            TimeSpan time => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds} s"),
             System.Collections.IEnumerable and not string => null,
-            IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
-            _ => initial.ToString(),
+            _ => ScalarText.Format(initial),
         };
         return text is null ? help : $"{help} [default: {text}]";
     }

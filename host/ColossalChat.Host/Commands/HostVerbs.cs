@@ -1,4 +1,5 @@
 using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
 using ColossalChat.PluginHost.Verbs;
 
@@ -19,6 +20,6 @@ internal static class HostVerbs
         new RunCompareCommand(),
         new DoctorCommand(host),
         new EnvCommand(host),
-        .. PluginVerbs.All(host.Catalog),
+        .. PluginVerbs.All(host.Catalog, RunBinder.ReadPins),
     ];
 }

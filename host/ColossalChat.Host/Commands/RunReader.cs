@@ -45,7 +45,7 @@ internal sealed record RunReader(RunFolder Folder, IReadOnlyList<MetricsLine> Li
     /// <summary>All runs in a folder and in the folders below it, the newest first.</summary>
     public static IEnumerable<RunReader> All(string root) =>
         Directory.Exists(root)
-            ? RunFolders(root, MostDepth).OrderByDescending(BegunAt).ThenBy(folder => folder, StringComparer.Ordinal).Select(Read)
+            ? RunFolders(root, MostDepth).OrderByDescending(RunFolder.BegunAt).ThenBy(folder => folder, StringComparer.Ordinal).Select(Read)
             : throw new UserErrorException($"There is no folder {Path.GetFullPath(root)}; give the folder of runs with --folder.", ExitCode.NotFound);
 
     /// <summary>One metric over the iterations, in order.</summary>
@@ -65,11 +65,7 @@ internal sealed record RunReader(RunFolder Folder, IReadOnlyList<MetricsLine> Li
         Directory.EnumerateDirectories(root, "*", s_visible).SelectMany(folder =>
             IsRun(folder) ? [folder] : depth > 1 ? RunFolders(folder, depth - 1) : []);
 
-    private static string[] Marks(RunFolder run) => [run.EffectiveConfig, run.EnvironmentFile, run.Metrics];
-
-    private static bool IsRun(string folder) => Marks(new RunFolder(folder)).Any(File.Exists);
-
-    private static DateTime BegunAt(string folder) => Marks(new RunFolder(folder)).Where(File.Exists).Select(File.GetLastWriteTimeUtc).First();
+    private static bool IsRun(string folder) => new RunFolder(folder).Marks.Any(File.Exists);
 
     private static RunReader Read(string folder)
     {

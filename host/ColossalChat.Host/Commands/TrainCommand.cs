@@ -1,5 +1,6 @@
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
+using ColossalChat.Host.Cli;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
 using ColossalChat.Host.Runs;
@@ -44,12 +45,11 @@ internal sealed class TrainCommand(HostServices host) : CliCommand<TrainOptions>
             throw new UserErrorException($"--max-steps is {options.MaxSteps}; it must be 1 or more.", ExitCode.Usage);
         var config = ConfigLoader.LoadFile(options.File, [$"stage.use={options.Stage}", .. options.Settings]);
         var request = new RunRequest(config) { Resume = options.Resume, MaxIterations = options.MaxSteps, IsDryRun = options.DryRun };
-        return RunAsync(host, request, $"train {options.Stage} {options.File}", options.Settings, context, cancel);
+        return RunAsync(host, request, context, cancel);
     }
 
     /// <summary>Runs a stage and says how it ended and how to go on.</summary>
-    internal static async Task<ExitCode> RunAsync(
-        HostServices host, RunRequest request, string verb, IReadOnlyList<string> settings, CliContext context, CancellationToken cancel)
+    internal static async Task<ExitCode> RunAsync(HostServices host, RunRequest request, CliContext context, CancellationToken cancel)
     {
         var outcome = await new StageRunner(host).RunAsync(request, context.Out, cancel).ConfigureAwait(false);
         if (outcome.RunFolder.Length == 0)
@@ -57,19 +57,33 @@ internal sealed class TrainCommand(HostServices host) : CliCommand<TrainOptions>
         foreach (var (model, folder) in outcome.ModelFolders.OrderBy(entry => entry.Key, StringComparer.Ordinal))
             await context.Out.WriteLineAsync($"model {model}: {folder}").ConfigureAwait(false);
         await context.Out.WriteLineAsync($"run folder: {outcome.RunFolder}").ConfigureAwait(false);
-        if (ResumeHint(outcome, verb, settings) is { } hint)
+        if (ResumeHint(outcome, host.Arguments) is { } hint)
             await context.Out.WriteLineAsync(hint).ConfigureAwait(false);
         return outcome.ExitCode;
     }
 
-    /// <summary>How an interrupted run goes on; null when there is nothing to go on from.</summary>
-    internal static string? ResumeHint(StageOutcome outcome, string verb, IReadOnlyList<string> settings) =>
+    /// <summary>How an interrupted run goes on: the command that was typed, with the run; null when there is nothing to go on from.</summary>
+    internal static string? ResumeHint(StageOutcome outcome, IReadOnlyList<string> arguments) =>
         outcome.ExitCode == ExitCode.Interrupted && Checkpoints.Any(outcome.RunFolder)
-            ? $"resume with: colossalchat {Quoted([.. verb.Split(' '), .. settings, "--resume", outcome.RunFolder])}"
+            ? $"resume with: colossalchat {ShellWords.Join(Resuming(arguments, outcome.RunFolder))}"
             : null;
 
-    private static string Quoted(IEnumerable<string> words) =>
-        string.Join(' ', words.Select(word => word.Any(letter => !char.IsAsciiLetterOrDigit(letter) && !"-_./=:,".Contains(letter, StringComparison.Ordinal)) ? $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'" : word));
+    private static List<string> Resuming(IReadOnlyList<string> arguments, string runFolder)
+    {
+        var words = new List<string>();
+        var options = arguments.TakeWhile(word => word != "--").ToArray();
+        for (var i = 0; i < options.Length; i++)
+        {
+            if (options[i] == ResumeFlag)
+                i++; // Its value goes with it.
+            else if (!options[i].StartsWith(ResumeFlag + "=", StringComparison.Ordinal) && !options[i].StartsWith(ResumeFlag + ":", StringComparison.Ordinal))
+                words.Add(options[i]);
+        }
+
+        return [.. words, ResumeFlag, runFolder, .. arguments.Skip(options.Length)];
+    }
+
+    private const string ResumeFlag = "--resume";
 }
 
 /// <summary>Options of <c>node</c>.</summary>
@@ -98,6 +112,6 @@ internal sealed class NodeCommand(HostServices host) : CliCommand<NodeOptions>
     protected override Task<ExitCode> RunAsync(NodeOptions options, CliContext context, CancellationToken cancel)
     {
         var config = ConfigLoader.LoadFile(options.File, options.Settings);
-        return TrainCommand.RunAsync(host, new RunRequest(config) { Resume = options.Resume }, $"node {options.File}", options.Settings, context, cancel);
+        return TrainCommand.RunAsync(host, new RunRequest(config) { Resume = options.Resume }, context, cancel);
     }
 }

@@ -33,13 +33,36 @@ internal static class RunBinder
     private const string Roles = "roles";
 
     /// <summary>Where a configuration wants its plugins from; problems in that section are found again by <see cref="Bind"/>.</summary>
-    public static PluginSettings PluginsOf(LoadedConfig config)
+    public static PluginSettings PluginsOf(LoadedConfig config) => PluginsOf(config, new List<ConfigProblem>());
+
+    /// <summary>What a file says about plugins; nothing is loaded for it.</summary>
+    /// <exception cref="UserErrorException">The file cannot be read, or something in its layers or in section <c>plugins</c> is wrong; the message lists all of it.</exception>
+    public static PluginPins ReadPins(string file)
     {
-        var section = config.Section(ConfigLoader.Root);
+        var config = ConfigLoader.LoadFile(file, []);
+        var problems = new List<ConfigProblem>(config.Problems);
+        var settings = PluginsOf(config, problems);
+        return problems.Count == 0 ? new PluginPins(settings.Folder, settings.Pins) : throw Invalid(Distinct(problems));
+    }
+
+    /// <summary>Every pin that can be read, whatever else is wrong: what a plugin may do before its run is checked hangs on it.</summary>
+    public static IReadOnlyDictionary<string, string> PinsIn(LoadedConfig config) =>
+        NodeAt(config.Section(ConfigLoader.Root), ["plugins", "pins"]) is ConfigSection pins
+            ? pins.Children.Where(pin => pin.Value is ConfigValue).ToDictionary(pin => pin.Key, pin => ((ConfigValue)pin.Value).Text)
+            : new Dictionary<string, string>();
+
+    private static PluginSettings PluginsOf(LoadedConfig config, List<ConfigProblem> problems)
+    {
+        if (!config.Section(ConfigLoader.Root).Children.TryGetValue("plugins", out var plugins))
+            return new PluginSettings();
+        if (plugins is not ConfigSection section)
+        {
+            problems.Add(new ConfigProblem(plugins.Path, plugins.Location, "this must be a section; write { } around its keys."));
+            return new PluginSettings();
+        }
+
         using var none = PluginCatalog.Load([], new Dictionary<string, string>(), _ => { });
-        return section.Children.TryGetValue("plugins", out var plugins) && plugins is ConfigSection chosen
-            ? OptionsBinder.Bind<PluginSettings>(chosen, none, new List<ConfigProblem>()) ?? new PluginSettings()
-            : new PluginSettings();
+        return OptionsBinder.Bind<PluginSettings>(section, none, problems) ?? new PluginSettings();
     }
 
     /// <summary>Binds and checks.</summary>
@@ -67,6 +90,8 @@ internal static class RunBinder
         problems.AddRange(SinkProblems(section, catalog));
         if (plan is not null)
             problems.AddRange([.. MissingRoles(section, plan, stageName), .. PlanProblems(plan, stageName), .. ModelProblems(plan, stageName, section, catalog)]);
+        if (settings is not null)
+            settings = WithAllSinks(settings, catalog);
         return settings is null || plan is null
             ? (null, Distinct(problems))
             : (new BoundRun(settings, plan, config with { Root = Replace(config.Root, section) }, remarks, catalog), Distinct(problems));
@@ -175,6 +200,10 @@ internal static class RunBinder
                 $"stage {stage} does not train '{model}'. {NearestName.Advice(model, [.. plan.ModelsTrained], "models it trains")}");
     }
 
+    // Written out in the effective configuration, so that a run says by itself where its metrics went.
+    private static RunSettings WithAllSinks(RunSettings settings, PluginCatalog catalog) =>
+        settings with { Run = settings.Run with { Sinks = settings.Run.Sinks ?? catalog.NamesOf(typeof(IMetricSinkFactory)) } };
+
     private static IEnumerable<ConfigProblem> SinkProblems(ConfigSection section, PluginCatalog catalog)
     {
         var known = catalog.NamesOf(typeof(IMetricSinkFactory));
@@ -183,13 +212,19 @@ internal static class RunBinder
             .Select(sink => new ConfigProblem(sink.Path, sink.Location, $"there is no metric sink '{sink.Text}'. {NearestName.Advice(sink.Text, known, "sinks")}")) ?? [];
     }
 
-    private static IEnumerable<ConfigProblem> PlanProblems(StagePlan plan, string stage)
+    /// <summary>What is wrong with what a stage declares.</summary>
+    internal static IEnumerable<ConfigProblem> PlanProblems(StagePlan plan, string stage)
     {
         if (plan.Flow == FlowKind.Online && (plan.Iterations < 1 || plan.PromptsPerIteration < 1 || plan.RowsPerBatch < 1 || plan.AnswersPerPrompt < 1))
             yield return new ConfigProblem(
                 "colossalchat.stage",
                 ConfigLoader.DefaultPlace,
                 $"stage {stage} plans {plan.Iterations} iterations of {plan.PromptsPerIteration} prompts x {plan.AnswersPerPrompt} answers in batches of {plan.RowsPerBatch}; each must be 1 or more.");
+        if (plan.ModelsTrained.Count == 0)
+            yield return new ConfigProblem(
+                "colossalchat.stage",
+                ConfigLoader.DefaultPlace,
+                $"stage {stage} trains no model, so there is nothing to run; its plan must name at least one in {nameof(StagePlan.ModelsTrained)}. Tell the author of the plugin, or choose another stage.");
     }
 
     // Making the store loads nothing; it only says which models there are. What is wrong with it is found by the binding.

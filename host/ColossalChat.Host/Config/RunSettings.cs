@@ -63,8 +63,8 @@ public sealed record RunFolderSettings : ICheckedOptions
     /// <summary>Iterations between rows in samples.jsonl; 0 writes none. Default 10.</summary>
     public long SamplesEvery { get; init; } = 10;
 
-    /// <summary>Where metrics go besides metrics.jsonl, such as <c>tensorboard</c>. Default none.</summary>
-    public IReadOnlyList<string> Sinks { get; init; } = [];
+    /// <summary>Where metrics go besides metrics.jsonl, such as <c>tensorboard</c>. Empty for nowhere; default all that are installed.</summary>
+    public IReadOnlyList<string>? Sinks { get; init; }
 
     /// <inheritdoc/>
     public IEnumerable<string> Problems()

@@ -49,9 +49,10 @@ internal sealed class SettingsTree(PluginCatalog catalog)
                 return new ConfigValue(path, place, "none");
             case ConfigNode node:
                 return node;
-            case string or bool or Enum or TimeSpan:
-            case IFormattable when value.GetType().IsPrimitive:
-                return new ConfigValue(path, place, Text(value));
+            case string text:
+                return new ConfigValue(path, place, text);
+            case not null when ScalarText.IsScalar(value.GetType()):
+                return new ConfigValue(path, place, ScalarText.Format(value));
             case IDictionary dictionary:
                 var entries = new OrderedDictionary<string, ConfigNode>();
                 foreach (DictionaryEntry entry in dictionary)
@@ -80,13 +81,4 @@ internal sealed class SettingsTree(PluginCatalog catalog)
             : null;
 
     private static string Place(ConfigNode? origin) => origin?.Location ?? ConfigLoader.DefaultPlace;
-
-    private static string Text(object value) => value switch
-    {
-        bool flag => flag ? "true" : "false",
-        Enum name => KebabCase.Of(name.ToString()),
-        TimeSpan time => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds}ms"),
-        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
-        _ => (string)value,
-    };
 }

@@ -17,6 +17,9 @@ internal sealed record HostServices(PluginCatalog Catalog, HostConsole Console, 
     /// <summary>That folder, where it is there.</summary>
     public static IReadOnlyList<string> ShippedFolders => Directory.Exists(ShippedPlugins) ? [ShippedPlugins] : [];
 
+    /// <summary>The words that the program was called with.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
     /// <summary>One set of turns for the process: verbs and runs share the devices.</summary>
     public IDeviceLeases Devices { get; } = new DeviceLeases();
 

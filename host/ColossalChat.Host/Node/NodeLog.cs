@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Host.Node;
@@ -9,7 +10,7 @@ internal sealed class NodeLog : INodeLog, IDisposable
     private readonly HostConsole _console;
     private readonly bool _isVerbose;
     private readonly Lock _lock = new();
-    private readonly StreamWriter? _file;
+    private FileStream? _file;
 
     /// <summary>Opens the log.</summary>
     /// <param name="console">Takes information, warnings and errors; details too when verbose.</param>
@@ -19,7 +20,7 @@ internal sealed class NodeLog : INodeLog, IDisposable
     {
         (_console, _isVerbose) = (console, isVerbose);
         if (file is not null)
-            _file = new StreamWriter(new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true };
+            _file = new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
     }
 
     public void Debug(string message) => Write("DEBUG", message, _isVerbose);
@@ -35,9 +36,24 @@ internal sealed class NodeLog : INodeLog, IDisposable
     private void Write(string level, string message, bool isShown)
     {
         lock (_lock)
-            _file?.WriteLine($"{DateTimeOffset.Now.ToString("yyyy-MM-dd HH:mm:ss.fff zzz", CultureInfo.InvariantCulture)} {level} {message}");
+            Keep($"{DateTimeOffset.Now.ToString("yyyy-MM-dd HH:mm:ss.fff zzz", CultureInfo.InvariantCulture)} {level} {message}\n");
         if (isShown)
             _console.Line(level is "INFO" ? message : $"{level.ToLowerInvariant()}: {message}");
+    }
+
+    // A full disk must not end what is only being told; the console still tells it.
+    private void Keep(string line)
+    {
+        try
+        {
+            _file?.Write(Encoding.UTF8.GetBytes(line));
+        }
+        catch (IOException error)
+        {
+            _console.Line($"warning: the log cannot be written any more: {error.Message}");
+            _file?.Dispose();
+            _file = null;
+        }
     }
 }
 

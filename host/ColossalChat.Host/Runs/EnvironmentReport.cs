@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using ColossalChat.Host.Cli;
 using ColossalChat.PluginHost;
 
 namespace ColossalChat.Host.Runs;
@@ -44,7 +45,7 @@ internal sealed record EnvironmentReport
         Simd = Instructions().ToArray(),
         MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
         Program = AppContext.BaseDirectory,
-        CommandLine = string.Join(' ', Environment.GetCommandLineArgs().Skip(1)),
+        CommandLine = ShellWords.Join(Environment.GetCommandLineArgs().Skip(1)),
         TorchSharp = VersionOf("TorchSharp"),
         Akka = VersionOf("Akka"),
         Plugins = catalog.Plugins.Select(plugin => new PluginLine(plugin.Name, plugin.Version, plugin.Sha256, plugin.Folder)).ToArray(),

@@ -17,20 +17,21 @@ internal sealed class JsonLines : IDisposable
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
     };
 
-    private readonly StreamWriter _writer;
+    private readonly FileStream _file;
 
     /// <summary>Opens a file for appending; a line that a kill cut short goes first.</summary>
     public JsonLines(string file)
     {
         DropTornLine(file);
-        _writer = new StreamWriter(new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite), new UTF8Encoding(false)) { AutoFlush = true };
+        // Unbuffered: a line is written whole at once, and after a full disk nothing is left over to fail again.
+        _file = new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
     }
 
     /// <summary>Appends one object.</summary>
-    public void Append<T>(T value) => _writer.WriteLine(JsonSerializer.Serialize(value, Format));
+    public void Append<T>(T value) => _file.Write([.. JsonSerializer.SerializeToUtf8Bytes(value, Format), (byte)'\n']);
 
     /// <inheritdoc/>
-    public void Dispose() => _writer.Dispose();
+    public void Dispose() => _file.Dispose();
 
     /// <summary>All readable objects of a file; a torn or foreign line is left out.</summary>
     public static IEnumerable<JsonElement> Read(string file) =>

@@ -6,23 +6,22 @@ namespace ColossalChat.Host.Runs;
 
 /// <summary>
 /// One line about where a run stands: <c>iteration 120/1000 12% train/loss 1.234 1,850 tok/s eta 00:14:05</c>. On a
-/// terminal it is redrawn at every report, elsewhere written every few seconds and at measurements.
+/// terminal it is redrawn at every report, elsewhere written every few seconds and at measurements. The iterations are
+/// those that were asked for.
 /// </summary>
 internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<string> show)
 {
     private const int MostMetrics = 5;
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(5);
 
-    private long _first;
     private long _iterations;
-    private long _startedAt;
     private long _shownAt;
     private bool _wasShown;
 
     /// <summary>The run begins.</summary>
     public void Start(long firstIteration, long iterations)
     {
-        (_first, _iterations, _startedAt, _wasShown) = (firstIteration, iterations, time.GetTimestamp(), false);
+        (_iterations, _wasShown) = (iterations, false);
         if (isTerminal)
             show($"iteration {firstIteration}/{iterations} begins");
     }
@@ -44,8 +43,9 @@ internal sealed class ProgressLine(TimeProvider time, bool isTerminal, Action<st
         var line = string.Create(CultureInfo.InvariantCulture, $"iteration {report.Iteration}/{_iterations} {share:0}%{Chosen(report.Metrics, WellKnownMetrics.Trained)}");
         if (report.Metrics.TryGetValue("perf/tokens_per_s", out var rate))
             line += string.Create(CultureInfo.InvariantCulture, $" {rate:N0} tok/s");
-        var done = report.Iteration - _first + 1;
-        var left = time.GetElapsedTime(_startedAt) / Math.Max(1, done) * Math.Max(0, _iterations - report.Iteration);
+        if (!report.Metrics.TryGetValue(RemainingTime.Metric, out var seconds))
+            return line;
+        var left = TimeSpan.FromSeconds(seconds);
         return line + string.Create(CultureInfo.InvariantCulture, $" eta {(long)left.TotalHours:00}:{left.Minutes:00}:{left.Seconds:00}");
     }
 

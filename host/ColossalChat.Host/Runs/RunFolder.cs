@@ -52,7 +52,7 @@ internal sealed record RunFolder(string Path)
     }
 
     /// <summary>Takes the folder for this process until the result is disposed: two processes must not write into one run.</summary>
-    /// <exception cref="UserErrorException">Another process has it.</exception>
+    /// <exception cref="UserErrorException">Another process has it, or it cannot be written to.</exception>
     public IDisposable Hold()
     {
         try
@@ -62,6 +62,10 @@ internal sealed record RunFolder(string Path)
         catch (IOException error)
         {
             throw new UserErrorException($"The run folder {Path} is in use: {error.Message} Stop the process that runs there, or start a new run without --resume.", ExitCode.Resource, error);
+        }
+        catch (UnauthorizedAccessException error)
+        {
+            throw new UserErrorException($"The run folder {Path} cannot be written to: {error.Message} Make it writable, or copy it to where you may write and resume the copy.", ExitCode.Resource, error);
         }
     }
 
@@ -83,50 +87,69 @@ internal sealed record RunFolder(string Path)
         }
     }
 
-    /// <summary>The run and checkpoint that <c>--resume</c> means.</summary>
+    /// <summary>The run and checkpoint that <c>--resume</c> means; the checkpoint is read and checked.</summary>
     /// <param name="resume"><c>latest</c>, a run folder or a checkpoint folder.</param>
     /// <param name="root">Where <c>latest</c> looks.</param>
     /// <param name="name">The run name it looks for.</param>
-    /// <param name="remark">Takes a sentence for each newer checkpoint that cannot be used.</param>
+    /// <param name="remark">Takes a sentence for each newer run and checkpoint that cannot be used.</param>
+    /// <param name="mayMend">False leaves everything as it is, also what a killed writer left; the run may be going on.</param>
     /// <exception cref="UserErrorException">There is no such run, or it has no checkpoint.</exception>
-    public static (RunFolder Run, string Checkpoint) Find(string resume, string root, string name, Action<string> remark)
+    public static (RunFolder Run, Checkpoint Checkpoint) Find(string resume, string root, string name, Action<string> remark, bool mayMend = true)
     {
         if (resume == "latest")
-            return Latest(root, name, remark);
+            return Latest(root, name, remark, mayMend);
         if (!Directory.Exists(resume))
             throw new UserErrorException($"--resume {resume}: there is no such folder; give 'latest', a run folder or a checkpoint folder.", ExitCode.NotFound);
         var full = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(resume));
         var parent = System.IO.Path.GetDirectoryName(full);
+        if (Checkpoints.IsGivenUp(full))
+            throw new UserErrorException($"--resume {resume}: this checkpoint is of a branch that its run gave up. To return to it, move it to {System.IO.Path.GetDirectoryName(parent)} and resume it there.");
         if (System.IO.Path.GetFileName(parent) == "checkpoints")
-            return (new RunFolder(System.IO.Path.GetDirectoryName(parent)!), full);
-        return LatestIn(resume, remark) is { } checkpoint
+            return (new RunFolder(System.IO.Path.GetDirectoryName(parent)!), Checkpoints.Open(full));
+        return LatestIn(resume, remark, mayMend) is { } checkpoint
             ? (new RunFolder(System.IO.Path.TrimEndingDirectorySeparator(resume)), checkpoint)
             : throw new UserErrorException($"--resume {resume}: the run has no complete checkpoint; start it anew, with run.checkpoint-every above 0.", ExitCode.NotFound);
     }
 
-    private static (RunFolder Run, string Checkpoint) Latest(string root, string name, Action<string> remark)
+    /// <summary>When a run began; the beginning of time for a folder that is no run.</summary>
+    public static DateTime BegunAt(string folder)
+    {
+        var run = new RunFolder(folder);
+        return run.Marks.Where(File.Exists).Select(File.GetLastWriteTimeUtc).FirstOrDefault();
+    }
+
+    /// <summary>Files that tell a run from other folders, the one that is written first before the others.</summary>
+    public IReadOnlyList<string> Marks => [EffectiveConfig, EnvironmentFile, Metrics];
+
+    private static (RunFolder Run, Checkpoint Checkpoint) Latest(string root, string name, Action<string> remark, bool mayMend)
     {
         var folders = Directory.Exists(root) ? Directory.GetDirectories(root) : [];
         var newestFirst = folders
             .Select(folder => (Folder: folder, Number: NumberOf(System.IO.Path.GetFileName(folder), name)))
             .Where(run => run.Number > 0)
-            .OrderByDescending(run => run.Number);
+            .OrderByDescending(run => BegunAt(run.Folder))
+            .ThenByDescending(run => run.Number);
         foreach (var (folder, _) in newestFirst)
-            if (LatestIn(folder, remark) is { } checkpoint)
+        {
+            if (LatestIn(folder, remark, mayMend) is { } checkpoint)
                 return (new RunFolder(folder), checkpoint);
+            remark($"warning: --resume latest passes over {folder}: it has no complete checkpoint.");
+        }
+
         throw new UserErrorException(
             $"--resume latest: no run named '{name}' in {root} has a complete checkpoint. Give a run folder instead, or start without --resume.", ExitCode.NotFound);
     }
 
-    private static string? LatestIn(string runFolder, Action<string> remark)
+    private static Checkpoint? LatestIn(string runFolder, Action<string> remark, bool mayMend)
     {
         // Held, because a living writer's half-written checkpoint is its own.
-        using (new RunFolder(runFolder).Hold())
-            Checkpoints.Recover(runFolder);
+        if (mayMend)
+            using (new RunFolder(runFolder).Hold())
+                Checkpoints.Recover(runFolder);
         var choice = Checkpoints.Latest(runFolder);
         foreach (var skipped in choice.Skipped)
             remark($"warning: {skipped}");
-        return choice.Checkpoint?.Folder;
+        return choice.Checkpoint;
     }
 
     private static string Numbered(string name, int number) => number == 1 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}-{number}");

@@ -13,6 +13,8 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
     private readonly JsonLines _events;
     private readonly Dictionary<string, double> _last = [];
     private readonly Lock _lock = new();
+    private readonly RemainingTime _remaining;
+    private readonly ProcessMetrics _process;
     private JsonLines? _metrics;
     private JsonLines? _samples;
     private double _skipped;
@@ -20,6 +22,7 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
     public RunRecorder(RunFolder folder, RecorderSettings settings)
     {
         (_folder, _settings) = (folder, settings);
+        (_remaining, _process) = (new RemainingTime(settings.Time), new ProcessMetrics(settings.Time));
         _progress = new ProgressLine(settings.Time, settings.Console.IsTerminal, line => settings.Show(line));
         _events = new JsonLines(folder.Events);
     }
@@ -44,8 +47,10 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
                 JsonLines.DropAfter(_folder.Samples, firstIteration - 1);
             _metrics ??= new JsonLines(_folder.Metrics);
             _samples ??= new JsonLines(_folder.Samples);
-            _progress.Start(firstIteration, iterations);
-            if (_settings.IsResumed && firstIteration > Math.Min(iterations, _settings.MaxIterations ?? iterations))
+            var last = Math.Min(iterations, _settings.MaxIterations ?? iterations);
+            _progress.Start(firstIteration, last);
+            _remaining.Start(firstIteration, last);
+            if (_settings.IsResumed && firstIteration > last)
                 Note("complete", $"The run is complete: its checkpoint is after iteration {firstIteration - 1}, and that is all that was asked for; nothing is trained.");
             else
                 Note("started", $"Iterations {firstIteration} to {iterations}.{(dropped > 0 ? $" Dropped {dropped} metric lines of iterations that will be made again." : "")}");
@@ -58,7 +63,10 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
         lock (_lock)
         {
             var purpose = report.Purpose == BatchPurpose.Train ? "train" : "evaluate";
-            var metrics = ProcessMetrics.AddTo(report.Metrics);
+            var metrics = new Dictionary<string, double>(report.Metrics);
+            _process.AddTo(metrics);
+            if (report.Purpose == BatchPurpose.Train)
+                metrics[RemainingTime.Metric] = _remaining.After(report.Iteration);
             _metrics!.Append(new MetricsLine(report.Iteration, purpose, _settings.Time.GetUtcNow(), metrics));
             foreach (var (name, value) in metrics)
                 _last[name] = value;
@@ -69,7 +77,7 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
                 foreach (var row in report.Samples)
                     _samples!.Append(new SampleLine(
                         report.Iteration, purpose, row.Prompt, row.Response, row.Score, row.Kl, row.Tokens, row.FinishReason.ToString().ToLowerInvariant()));
-            _progress.Report(report);
+            _progress.Report(report with { Metrics = metrics });
         }
     }
 
@@ -97,8 +105,16 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
         lock (_lock)
         {
             var message = lastIteration > 0 ? $"{reason} The run ended after iteration {lastIteration}." : reason;
-            _events.Append(new EventLine(_settings.Time.GetUtcNow(), "failed", message));
             _settings.Log.Error(message);
+            try
+            {
+                _events.Append(new EventLine(_settings.Time.GetUtcNow(), "failed", message));
+            }
+            catch (IOException error)
+            {
+                // The disk that is full may be why the run failed; that must not hide how it ended.
+                _settings.Log.Warning($"The failure could not be written to {_folder.Events}: {error.Message}");
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Akka.Actor;
 using Akka.Actor.Setup;
@@ -46,19 +47,19 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         var bound = RunBinder.Bind(request.Config, plugins.Catalog);
         foreach (var remark in bound.Remarks)
             host.Console.Line(remark);
-        if (request.IsDryRun && request.Resume is not null)
-            FindRun(bound, request.Resume);
         if (request.IsDryRun)
-            return DryRun(bound, plugins.Catalog, output, cancel);
+            return DryRun(bound, request.Resume, output, cancel);
 
         using var going = host.BeginRun();
+        // A stop before this line finds nothing to save, and must leave nothing.
+        cancel.ThrowIfCancellationRequested();
         var (folder, checkpoint) = OpenFolder(bound, request.Resume);
         var isMended = false;
         try
         {
             var outcome = await RunAsync(bound, plugins.Catalog, request, (folder, checkpoint), cancel).ConfigureAwait(false);
-            // A mistake of the user that stopped the run before it did anything; other failures keep their log.
-            isMended = outcome.ExitCode is ExitCode.Usage or ExitCode.Invalid or ExitCode.NotFound;
+            // A mistake or a wish of the user that ended the run before it did anything; other failures keep their log.
+            isMended = outcome.ExitCode is ExitCode.Usage or ExitCode.Invalid or ExitCode.NotFound or ExitCode.Interrupted;
             return isMended && checkpoint is null && folder.IsUnused() ? outcome with { RunFolder = "" } : outcome;
         }
         catch (UserErrorException)
@@ -74,12 +75,12 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     }
 
     private async Task<StageOutcome> RunAsync(
-        BoundRun bound, PluginCatalog catalog, RunRequest request, (RunFolder Folder, string? Checkpoint) place, CancellationToken cancel)
+        BoundRun bound, PluginCatalog catalog, RunRequest request, (RunFolder Folder, Checkpoint? Checkpoint) place, CancellationToken cancel)
     {
         var (folder, checkpoint) = place;
         using var held = folder.Hold();
         using var log = new NodeLog(host.Console, host.IsVerbose, folder.Log);
-        File.WriteAllText(folder.EnvironmentFile, JsonSerializer.Serialize(EnvironmentReport.Of(catalog), s_indented));
+        KeepEnvironment(folder, checkpoint, catalog);
         using var node = NodeOf(bound, catalog, folder.Path, log);
         log.Info($"run folder {folder.Path}, seed {bound.Settings.Seed}, device {bound.Settings.Device}");
         return await host.Console.WithLiveLineAsync(
@@ -87,14 +88,23 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
             show => DriveAsync(bound, node, new Drive(request, folder, checkpoint, log, show), cancel)).ConfigureAwait(false);
     }
 
+    // Where and how the run began stays as it is; each continuation has a file beside it.
+    private static void KeepEnvironment(RunFolder folder, Checkpoint? checkpoint, PluginCatalog catalog)
+    {
+        var file = checkpoint is null || !File.Exists(folder.EnvironmentFile)
+            ? folder.EnvironmentFile
+            : folder.In($"env.{Path.GetFileName(checkpoint.Folder)}.json");
+        File.WriteAllText(file, JsonSerializer.Serialize(EnvironmentReport.Of(catalog), s_indented));
+    }
+
     private static readonly JsonSerializerOptions s_indented = new(JsonLines.Format) { WriteIndented = true };
 
-    private sealed record Drive(RunRequest Request, RunFolder Folder, string? Checkpoint, NodeLog Log, Action<string> Show);
+    private sealed record Drive(RunRequest Request, RunFolder Folder, Checkpoint? Checkpoint, NodeLog Log, Action<string> Show);
 
     private async Task<StageOutcome> DriveAsync(BoundRun bound, NodeContext node, Drive drive, CancellationToken cancel)
     {
         var settings = bound.Settings;
-        var sinks = settings.Run.Sinks.Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
+        var sinks = (settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
         Action<string> show = host.Console.IsTerminal ? drive.Show : host.Console.Line;
         using var recorder = new RunRecorder(drive.Folder, new RecorderSettings(drive.Log, host.Console, show, sinks)
         {
@@ -134,31 +144,34 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         }
     }
 
-    private StageOutcome DryRun(BoundRun bound, PluginCatalog catalog, TextWriter output, CancellationToken cancel)
+    private StageOutcome DryRun(BoundRun bound, string? resume, TextWriter output, CancellationToken cancel)
     {
+        var from = resume is null ? null : FindRun(bound, resume, mayMend: false).Checkpoint;
         using var log = new NodeLog(host.Console, host.IsVerbose);
-        using var node = NodeOf(bound, catalog, null, log);
+        using var node = NodeOf(bound, bound.Catalog, null, log);
+        if (from is not null)
+            output.WriteLine($"continues after iteration {from.Iteration.ToString(CultureInfo.InvariantCulture)} from {from.Folder}");
         Runs.DryRun.Show(bound, node, output, cancel);
         return new StageOutcome(ExitCode.Ok, "", new Dictionary<string, string>(), new Dictionary<string, double>());
     }
 
-    private (RunFolder Folder, string? Checkpoint) OpenFolder(BoundRun bound, string? resume)
+    private (RunFolder Folder, Checkpoint? Checkpoint) OpenFolder(BoundRun bound, string? resume)
     {
         if (resume is null)
             return (RunFolder.Create(bound.Settings.Run.Folder, NameOf(bound), bound.EffectiveText()), null);
-        var (folder, checkpoint) = FindRun(bound, resume);
+        var (folder, checkpoint) = FindRun(bound, resume, mayMend: true);
         // What the run began with stays as it is; a changed configuration is kept beside it.
         var effective = bound.EffectiveText();
         using (folder.Hold())
             if (!File.Exists(folder.EffectiveConfig) || File.ReadAllText(folder.EffectiveConfig) != effective)
-                File.WriteAllText(folder.In($"config.effective.{Path.GetFileName(checkpoint)}.hocon"), effective);
+                File.WriteAllText(folder.In($"config.effective.{Path.GetFileName(checkpoint.Folder)}.hocon"), effective);
         return (folder, checkpoint);
     }
 
     // Refuses what does not fit before anything of the run is changed.
-    private (RunFolder Folder, string Checkpoint) FindRun(BoundRun bound, string resume)
+    private (RunFolder Folder, Checkpoint Checkpoint) FindRun(BoundRun bound, string resume, bool mayMend)
     {
-        var (folder, checkpoint) = RunFolder.Find(resume, bound.Settings.Run.Folder, NameOf(bound), host.Console.Line);
+        var (folder, checkpoint) = RunFolder.Find(resume, bound.Settings.Run.Folder, NameOf(bound), host.Console.Line, mayMend);
         if (!File.Exists(folder.EffectiveConfig))
             return (folder, checkpoint);
         var (before, now) = (FlatSettings.OfFile(folder.EffectiveConfig), FlatSettings.Of(bound.EffectiveText(), "configuration"));

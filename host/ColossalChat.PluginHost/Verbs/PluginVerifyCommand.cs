@@ -5,19 +5,20 @@ namespace ColossalChat.PluginHost.Verbs;
 /// <summary>Settings of <see cref="PluginVerifyCommand"/>.</summary>
 public sealed record PluginVerifyOptions
 {
-    /// <summary>A plugin's folder or a folder of plugins; null for those that the host is configured to load.</summary>
+    /// <summary>A plugin's folder or a folder of plugins; null for those of the host and of <see cref="Config"/>.</summary>
     [CliArgument(0)]
     [CliHelp("a plugin's folder, or a folder of plugins; without it those of the configuration")]
     public string? Folder { get; init; }
 
-    /// <summary>Run configuration whose <c>plugins.pins</c> the files must match; null for no pins.</summary>
+    /// <summary>Run configuration whose <c>plugins.pins</c> must all be kept, wherever the pinned plugins are; null for no pins.</summary>
     [CliHelp("a run configuration (.hocon) whose pins the plugins must match")]
     public string? Config { get; init; }
 }
 
 /// <summary>Loads plugins as the host would and prints each refusal; exit code 3 when there is any.</summary>
 /// <param name="catalog">The host's plugins; a folder is verified together with them, so clashing names show.</param>
-public sealed class PluginVerifyCommand(PluginCatalog catalog) : CliCommand<PluginVerifyOptions>
+/// <param name="pinsOf">Reads what a run configuration pins.</param>
+public sealed class PluginVerifyCommand(PluginCatalog catalog, PinReader pinsOf) : CliCommand<PluginVerifyOptions>
 {
     /// <inheritdoc/>
     public override string Path => "plugin verify";
@@ -35,9 +36,10 @@ public sealed class PluginVerifyCommand(PluginCatalog catalog) : CliCommand<Plug
         if (options.Config is { } config && !(config.EndsWith(".hocon", StringComparison.OrdinalIgnoreCase) && File.Exists(config)))
             throw new UserErrorException($"--config '{config}' is no .hocon file; give the run configuration that holds plugins.pins.", ExitCode.NotFound);
 
-        // The host has read the pins of that file already, before it loaded anything.
-        using var fresh = PluginCatalog.Load(FoldersWith(folder), catalog.Pins, _ => { });
-        var refusals = fresh.Refusals.Where(refusal => IsMeant(refusal.Folder, folder)).ToArray();
+        // All of that file's pins: the host itself knew only those of the plugins that it had to load.
+        var pins = options.Config is null ? new PluginPins("", catalog.Pins) : pinsOf(options.Config);
+        using var fresh = PluginCatalog.Load(FoldersWith(pins.Folder, folder), pins.Sha256, _ => { });
+        var refusals = fresh.Refusals.Where(refusal => IsAboutPins(refusal) || IsMeant(refusal.Folder, folder)).ToArray();
         var loaded = fresh.Plugins.Where(plugin => IsMeant(plugin.Folder, folder)).ToArray();
         foreach (var plugin in loaded)
             await context.Out.WriteLineAsync($"ok       {plugin.Name} {plugin.Version} {plugin.Sha256}");
@@ -48,9 +50,18 @@ public sealed class PluginVerifyCommand(PluginCatalog catalog) : CliCommand<Plug
         return refusals.Length == 0 ? ExitCode.Ok : ExitCode.Invalid;
     }
 
-    // A folder that the host already searches must not be loaded twice, or everything in it would be a duplicate.
-    private IReadOnlyList<string> FoldersWith(string? folder) =>
-        folder is null || catalog.Folders.Any(known => IsWithin(folder, FullPath(known))) ? catalog.Folders : [.. catalog.Folders, folder];
+    private List<string> FoldersWith(string configured, string? folder)
+    {
+        var folders = catalog.Folders.ToList();
+        // One that is searched already must not be loaded twice, or everything in it would be a duplicate.
+        foreach (var more in new[] { configured, folder ?? "" }.Where(more => more.Length > 0))
+            if (!folders.Any(known => IsWithin(FullPath(more), FullPath(known))))
+                folders.Add(more);
+        return folders;
+    }
+
+    // A pin is broken wherever its plugin is, and also when it is nowhere.
+    private static bool IsAboutPins(PluginRefusal refusal) => refusal.Reason is RefusalReason.PinMismatch or RefusalReason.PinnedAbsent;
 
     private static bool IsMeant(string place, string? folder) => folder is null || IsWithin(FullPath(place), folder);
 

@@ -4,11 +4,12 @@ using static TorchSharp.torch;
 
 namespace ColossalChat.Models.Cache;
 
-// R = cache rows, C = capacity in tokens, K = key-value heads, D = head size; B, T, S, N as in KeyValueStep.
+// R = rows there is memory for, C = tokens of each there is memory for, K = key-value heads, D = head size; B, T, S, N as in KeyValueStep.
 
 /// <summary>
 /// Keys and values of each layer as one [R x C, K x D] tensor that new tokens are written into and that attention reads in
-/// place. Starts small and grows by half, up to the limit asked for.
+/// place. Starts with one short row and grows in rows and in tokens as they are planned, up to the limits asked for: a
+/// cache for many sequences costs no more than those that are in it.
 /// </summary>
 internal sealed class KeyValueCache : IKeyValueCache
 {
@@ -22,6 +23,7 @@ internal sealed class KeyValueCache : IKeyValueCache
     private readonly int[] _lengths;
     private readonly Tensor[] _keys;
     private readonly Tensor[] _values;
+    private int _rows = 1;
     private int _capacity;
 
     /// <summary>An empty cache.</summary>
@@ -31,8 +33,8 @@ internal sealed class KeyValueCache : IKeyValueCache
         ArgumentOutOfRangeException.ThrowIfLessThan(tokens, 1);
         (_limit, _keyValueHeads, _headSize, _precision, _device, _rotary) = (tokens, keyValueHeads, headSize, precision, device, rotary);
         (_lengths, _capacity) = (new int[rows], Math.Min(tokens, FirstCapacity));
-        _keys = [.. Enumerable.Range(0, layers).Select(_ => NewLayer(_capacity))];
-        _values = [.. Enumerable.Range(0, layers).Select(_ => NewLayer(_capacity))];
+        _keys = [.. Enumerable.Range(0, layers).Select(_ => NewLayer())];
+        _values = [.. Enumerable.Range(0, layers).Select(_ => NewLayer())];
     }
 
     /// <inheritdoc/>
@@ -40,6 +42,9 @@ internal sealed class KeyValueCache : IKeyValueCache
 
     /// <inheritdoc/>
     public IReadOnlyList<int> Lengths => _lengths;
+
+    /// <summary>Memory of all layers' keys and values, in bytes.</summary>
+    public long Bytes => _keys.Concat(_values).Sum(layer => layer.NumberOfElements * layer.ElementSize);
 
     /// <inheritdoc/>
     public CacheStep Plan(IReadOnlyList<int>? rows, IReadOnlyList<int> newLengths)
@@ -51,7 +56,7 @@ internal sealed class KeyValueCache : IKeyValueCache
         var tokens = Enumerable.Range(0, rows.Count).Max(i => past[i] + newLengths[i]);
         if (tokens > _limit)
             throw new ArgumentException($"A row would have {tokens} tokens; this cache holds {_limit}.", nameof(newLengths));
-        Grow(tokens);
+        Grow(rows.Max() + 1, tokens);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         var padded = newLengths.Max();
@@ -155,33 +160,33 @@ internal sealed class KeyValueCache : IKeyValueCache
 
     private Tensor View(Tensor layer, KeyValueStep step)
     {
-        var rows = layer.view(Rows, _capacity, _keyValueHeads, _headSize).narrow(1, 0, step.Tokens);
+        var rows = layer.view(_rows, _capacity, _keyValueHeads, _headSize).narrow(1, 0, step.Tokens);
         rows = step.ScatteredRows is { } scattered ? rows.index_select(0, scattered) : rows.narrow(0, step.Rows[0], step.Rows.Count);
         return rows.transpose(1, 2);
     }
 
-    private void Grow(int tokens)
+    private void Grow(int rows, int tokens)
     {
-        if (tokens <= _capacity)
+        if (rows <= _rows && tokens <= _capacity)
             return;
-        var capacity = Math.Min(_limit, Math.Max(tokens, (_capacity * 3 / 2 + 63) / 64 * 64));
+        var (oldRows, oldCapacity) = (_rows, _capacity);
+        _rows = rows <= _rows ? _rows : Math.Min(Rows, Math.Max(rows, _rows * 3 / 2));
+        _capacity = tokens <= _capacity ? _capacity : Math.Min(_limit, Math.Max(tokens, (_capacity * 3 / 2 + 63) / 64 * 64));
         using var noGradient = no_grad();
         foreach (var layers in (Tensor[][])[_keys, _values])
             for (var i = 0; i < layers.Length; i++)
             {
                 using var scope = NewDisposeScope();
-                var larger = NewLayer(capacity);
-                larger.view(Rows, capacity, -1).narrow(1, 0, _capacity).copy_(layers[i].view(Rows, _capacity, -1));
+                var larger = NewLayer();
+                larger.view(_rows, _capacity, -1).narrow(0, 0, oldRows).narrow(1, 0, oldCapacity).copy_(layers[i].view(oldRows, oldCapacity, -1));
                 layers[i].Dispose();
                 layers[i] = larger;
             }
-
-        _capacity = capacity;
     }
 
     // Zeros, not empty memory: what a mask hides is multiplied by zero, and zero times a stray NaN is NaN.
-    private Tensor NewLayer(int capacity) =>
-        zeros([(long)Rows * capacity, _keyValueHeads * _headSize], _precision, _device).DetachFromDisposeScope();
+    private Tensor NewLayer() =>
+        zeros([(long)_rows * _capacity, _keyValueHeads * _headSize], _precision, _device).DetachFromDisposeScope();
 
     private Tensor Integers(long[] values) => tensor(values, ScalarType.Int64, _device);
 }

@@ -16,11 +16,16 @@ internal sealed class CandidateBuffer
     public int IdAt(int place) => (int)(uint)_keys[place];
 
     /// <summary>Leaves the tokens that the settings allow.</summary>
+    /// <exception cref="InvalidOperationException">A log-probability is NaN.</exception>
     public void Filter(ReadOnlySpan<float> logProbs, SamplingOptions sampling)
     {
         var best = float.NegativeInfinity;
         foreach (var logProb in logProbs)
             best = Math.Max(best, logProb);
+
+        // The largest of numbers with a NaN among them is NaN; no bar below it would ever let enough tokens pass.
+        if (float.IsNaN(best))
+            throw TokenSampler.NotNumbers("after repetition penalty and temperature");
         var hasTopK = sampling.TopK > 0 && sampling.TopK < logProbs.Length;
         if (hasTopK)
             TakeBest(logProbs, sampling.TopK);

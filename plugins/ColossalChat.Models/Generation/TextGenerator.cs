@@ -15,7 +15,7 @@ internal sealed class TextGenerator(ICausalModel model, ITokenizer? tokenizer) :
     /// <summary>Answers written at one time.</summary>
     private const int MostRows = 128;
 
-    /// <summary>Streams written at one time; fewer, because all rows of a cache grow with its longest.</summary>
+    /// <summary>Streams written at one time; fewer, because the cache has memory for the longest in each row it holds.</summary>
     private const int MostStreams = 32;
     private readonly Lock _lock = new();
     private readonly Queue<(Answer Answer, ChannelWriter<TokenEvent> Events)> _waiting = [];

@@ -23,6 +23,7 @@ internal static class TokenSampler
         var plain = logits.to(ScalarType.Float32).cpu().contiguous();
         var changed = Change(plain, answers, vocabulary);
         var logProbs = nn.functional.log_softmax(changed, -1);
+        RequireNumbers(logProbs);
         var buffer = new CandidateBuffer();
         for (var i = 0; i < answers.Count; i++)
         {
@@ -32,13 +33,27 @@ internal static class TokenSampler
             var (id, logProb) = answers[i].Sampling.Temperature == 0
                 ? Likeliest(values)
                 : Sample(values, answers[i].Sampling, answers[i].NextUniform, buffer);
-            if (float.IsNaN(logProb))
-                throw new InvalidOperationException("The model's logits are not numbers (NaN); its weights or its precision are at fault.");
             if (answers[i].Sampling.Temperature == 0 && answers[i].Present is not null)
                 logProb = UnmodifiedLogProb(plain, i, id);
             answers[i].Accept(id, logProb);
         }
     }
+
+    // Before anything is chosen: filters compare, and no comparison with NaN ends what it should.
+    private static void RequireNumbers(Tensor logProbs)
+    {
+        var isNone = logProbs.isnan().any(1);
+        if (!isNone.any().item<bool>())
+            return;
+        var row = isNone.to(ScalarType.Int32).argmax().item<long>();
+        throw NotNumbers($"of answer {row + 1} of the {logProbs.shape[0]} being written");
+    }
+
+    /// <summary>What is said of a distribution with NaN in it.</summary>
+    /// <param name="which">Whose logits.</param>
+    public static InvalidOperationException NotNumbers(string which) => new(
+        $"The model's logits {which} are not numbers (NaN or infinite), so no token can be drawn. "
+        + "Its weights or its precision are at fault: check the folder with model verify, or load it as float32.");
 
     private static Tensor Change(Tensor plain, IReadOnlyList<Answer> answers, int vocabulary)
     {
@@ -126,6 +141,6 @@ internal static class TokenSampler
                 break;
         }
 
-        return chosen < 0 ? (0, float.NaN) : (chosen, logProbs[chosen]);
+        return chosen < 0 ? throw NotNumbers("after repetition penalty and temperature") : (chosen, logProbs[chosen]);
     }
 }

@@ -22,9 +22,13 @@ internal sealed class LinearSite(string name, ParameterSlot weight, ParameterSlo
     public ILinearAdapter? Adapter { get; set; }
 
     /// <summary>[.., in] to [.., out].</summary>
-    public Tensor Forward(Tensor input)
+    /// <param name="input">The layer's input; [B, T, in] when there is a layout.</param>
+    /// <param name="layout">Rows of whole sequences; null for cached steps and heads.</param>
+    public Tensor Forward(Tensor input, SequenceLayout? layout = null)
     {
         var output = Kernel is { } kernel ? kernel.Forward(input) : nn.functional.linear(input, Weight.Value, Bias?.Value!);
-        return Adapter is { } adapter ? adapter.Forward(input, output) : output;
+        if (Adapter is not { } adapter)
+            return output;
+        return layout is null ? adapter.Forward(input, output) : adapter.Forward(input, output, layout);
     }
 }

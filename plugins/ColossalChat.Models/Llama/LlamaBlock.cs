@@ -36,21 +36,21 @@ internal sealed class LlamaBlock : IModelBlock
             return parameters[^1];
         }
 
-        LinearSite Linear(string name, int outputs, int inputs, bool hasBias) => new(
+        LinearSite NewSite(string name, int outputs, int inputs, bool hasBias) => new(
             prefix + name,
             Add(name + ".weight", outputs, inputs),
             hasBias ? Add(name + ".bias", outputs) : null);
 
         var (queries, keys) = (shape.Heads * config.HeadSize, shape.KeyValueHeads * config.HeadSize);
         _attentionNorm = new NormPart(Add("input_layernorm.weight", shape.HiddenSize), config.NormEpsilon);
-        _query = Linear("self_attn.q_proj", queries, shape.HiddenSize, config.AttentionBias);
-        _key = Linear("self_attn.k_proj", keys, shape.HiddenSize, config.AttentionBias);
-        _value = Linear("self_attn.v_proj", keys, shape.HiddenSize, config.AttentionBias);
-        _output = Linear("self_attn.o_proj", shape.HiddenSize, queries, config.AttentionBias);
+        _query = NewSite("self_attn.q_proj", queries, shape.HiddenSize, config.AttentionBias);
+        _key = NewSite("self_attn.k_proj", keys, shape.HiddenSize, config.AttentionBias);
+        _value = NewSite("self_attn.v_proj", keys, shape.HiddenSize, config.AttentionBias);
+        _output = NewSite("self_attn.o_proj", shape.HiddenSize, queries, config.AttentionBias);
         _feedForwardNorm = new NormPart(Add("post_attention_layernorm.weight", shape.HiddenSize), config.NormEpsilon);
-        _gate = Linear("mlp.gate_proj", shape.FeedForwardSize, shape.HiddenSize, config.FeedForwardBias);
-        _up = Linear("mlp.up_proj", shape.FeedForwardSize, shape.HiddenSize, config.FeedForwardBias);
-        _down = Linear("mlp.down_proj", shape.HiddenSize, shape.FeedForwardSize, config.FeedForwardBias);
+        _gate = NewSite("mlp.gate_proj", shape.FeedForwardSize, shape.HiddenSize, config.FeedForwardBias);
+        _up = NewSite("mlp.up_proj", shape.FeedForwardSize, shape.HiddenSize, config.FeedForwardBias);
+        _down = NewSite("mlp.down_proj", shape.HiddenSize, shape.FeedForwardSize, config.FeedForwardBias);
         Parameters = parameters;
         Linears = [_query, _key, _value, _output, _gate, _up, _down];
     }
@@ -66,8 +66,8 @@ internal sealed class LlamaBlock : IModelBlock
     {
         using var scope = NewDisposeScope();
         var (cos, sin) = _rotary.First(hidden.shape[1]);
-        var (query, key, value) = Project(hidden, cos, sin);
-        return Finish(hidden, AttendWhole(query, key, value)).MoveToOuterDisposeScope();
+        var (query, key, value) = Project(hidden, cos, sin, layout);
+        return Finish(hidden, AttendWhole(query, key, value), layout).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -75,19 +75,19 @@ internal sealed class LlamaBlock : IModelBlock
     {
         var (own, place) = ((KeyValueCache)cache, (KeyValueStep)step);
         using var scope = NewDisposeScope();
-        var (query, key, value) = Project(hidden, place.Cos, place.Sin);
+        var (query, key, value) = Project(hidden, place.Cos, place.Sin, null);
         own.Write(_layer, key, value, place);
         var attended = place.IsFresh ? AttendWhole(query, key, value) : AttendCached(query, own, place);
-        return Finish(hidden, attended).MoveToOuterDisposeScope();
+        return Finish(hidden, attended, null).MoveToOuterDisposeScope();
     }
 
-    private (Tensor Query, Tensor Key, Tensor Value) Project(Tensor hidden, Tensor cos, Tensor sin)
+    private (Tensor Query, Tensor Key, Tensor Value) Project(Tensor hidden, Tensor cos, Tensor sin, SequenceLayout? layout)
     {
         var (rows, tokens) = (hidden.shape[0], hidden.shape[1]);
         var normed = _attentionNorm.Forward(hidden);
-        var query = _query.Forward(normed).view(rows, tokens, -1, _config.HeadSize);
-        var key = _key.Forward(normed).view(rows, tokens, -1, _config.HeadSize);
-        var value = _value.Forward(normed).view(rows, tokens, -1, _config.HeadSize);
+        var query = _query.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
+        var key = _key.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
+        var value = _value.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
         return (RotaryEmbedding.Of(query, cos, sin), RotaryEmbedding.Of(key, cos, sin), value);
     }
 
@@ -128,11 +128,11 @@ internal sealed class LlamaBlock : IModelBlock
             .reshape(rows, tokens, -1);
     }
 
-    private Tensor Finish(Tensor hidden, Tensor attended)
+    private Tensor Finish(Tensor hidden, Tensor attended, SequenceLayout? layout)
     {
-        var middle = hidden + _output.Forward(attended);
+        var middle = hidden + _output.Forward(attended, layout);
         var normed = _feedForwardNorm.Forward(middle);
-        var gated = GatedUnit.Of(_gate.Forward(normed), _up.Forward(normed));
-        return middle + _down.Forward(gated);
+        var gated = GatedUnit.Of(_gate.Forward(normed, layout), _up.Forward(normed, layout));
+        return middle + _down.Forward(gated, layout);
     }
 }

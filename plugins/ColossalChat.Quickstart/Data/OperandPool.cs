@@ -2,7 +2,8 @@ namespace ColossalChat.Quickstart.Data;
 
 /// <summary>
 /// Draws operands for one language and one split. Training draws from the seed's training lists and from made-up
-/// names and words; whatever equals or contains a reserved word is drawn again. Held-out draws from the reserved lists only.
+/// names and words; whatever equals or contains a reserved name or word is drawn again, and <see cref="Allows"/> and
+/// <see cref="Allowed"/> keep it out of the answers, right and wrong, as well. Held-out draws from the reserved lists only.
 /// </summary>
 internal sealed class OperandPool
 {
@@ -23,7 +24,7 @@ internal sealed class OperandPool
         _numbers = heldOut
             ? [.. seed.HeldOutNumbers]
             : [.. Enumerable.Range(10, 90).Except(seed.HeldOutNumbers)];
-        _reserved = [.. _seed.Names.HeldOut, .. _seed.Words.HeldOut, .. _seed.Spelled.HeldOut];
+        _reserved = [.. _seed.Names.HeldOut, .. _seed.Words.HeldOut, .. _seed.Spelled.HeldOut, .. _seed.Secrets.HeldOut, .. _seed.Harms.HeldOut];
         _characters = [.. _seed.Words.Train.Concat(_seed.Words.HeldOut).SelectMany(w => w).Distinct().Order().Select(c => c.ToString())];
     }
 
@@ -91,17 +92,21 @@ internal sealed class OperandPool
     /// <summary>A deed that must not be helped with.</summary>
     public string Harm(Keyed random) => random.Pick(Listed(_seed.Harms));
 
-    private IReadOnlyList<string> Listed(WordSplit split) => _heldOut ? split.HeldOut : split.Train;
+    /// <summary>True when this split's rows may contain the word, asked or answered.</summary>
+    public bool Allows(string word) => _heldOut || !_reserved.Any(r => word.Contains(r, StringComparison.OrdinalIgnoreCase));
 
-    private string Allowed(Func<string> draw)
+    /// <summary>Draws until this split may contain what is drawn.</summary>
+    public string Allowed(Func<string> draw)
     {
         while (true)
         {
             var word = draw();
-            if (!_reserved.Any(r => word.Contains(r, StringComparison.OrdinalIgnoreCase)))
+            if (Allows(word))
                 return word;
         }
     }
+
+    private IReadOnlyList<string> Listed(WordSplit split) => _heldOut ? split.HeldOut : split.Train;
 
     // Two open syllables, as Mira or lime: one token each, so every name and word is two tokens long.
     private static string Invented(Keyed random) => string.Concat(Enumerable.Range(0, 2).Select(_ =>

@@ -20,17 +20,7 @@ public sealed record QuickstartRow
 
     /// <summary>
     /// The numbers (as digits, even where the prompt writes them in words) and words the prompt was made from.
-    /// No operand of a held-out row is an operand of a training row. Empty for fixed questions, which are never held out.
+    /// No operand of a held-out row is in a training prompt, and none but numbers (as results) in a training answer. Empty for fixed questions, which are never held out.
     /// </summary>
     public required IReadOnlyList<string> Operands { get; init; }
-}
-
-/// <summary>Which rows a generator makes.</summary>
-public enum QuickstartSplit
-{
-    /// <summary>Rows for training: supervised, preference and PPO prompts alike.</summary>
-    Train,
-
-    /// <summary>Rows for evaluation, made from reserved operands only.</summary>
-    HeldOut,
 }

@@ -4,7 +4,7 @@ namespace ColossalChat.Quickstart.Data;
 
 /// <summary>A list of operands split in two: what training may use and what only held-out rows use.</summary>
 /// <param name="Train">Words of training rows.</param>
-/// <param name="HeldOut">Reserved words; in no training row.</param>
+/// <param name="HeldOut">Reserved words; in no prompt and no answer of training.</param>
 public sealed record WordSplit(IReadOnlyList<string> Train, IReadOnlyList<string> HeldOut);
 
 /// <summary>One task in one language: frames with {slots}, filled by <see cref="TaskGenerator"/>.</summary>
@@ -91,7 +91,7 @@ public sealed class QuickstartSeed
     /// <summary>The licence of the file's text.</summary>
     public string Licence { get; }
 
-    /// <summary>The two-digit numbers that are never an operand of a training row.</summary>
+    /// <summary>The two-digit numbers that no training prompt names, in digits or in words; a training answer may, as the result of others.</summary>
     public IReadOnlyList<int> HeldOutNumbers { get; }
 
     /// <summary>The English part.</summary>

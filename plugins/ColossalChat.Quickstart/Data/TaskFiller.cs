@@ -68,7 +68,7 @@ internal sealed class TaskFiller(QuickstartSeed seed, LanguageSeed language, boo
     {
         var name = _pool.Name(random);
         var other = _pool.Name(random);
-        slots.Operand("name", name).Wrong(other, Corrupt.Text(name, _pool.Name(random), random));
+        slots.Operand("name", name).Wrong(other, _pool.Allowed(() => Corrupt.Text(name, _pool.Name(random), random)));
     }
 
     private void FillText(string task, TaskSlots slots, Keyed random)
@@ -82,19 +82,23 @@ internal sealed class TaskFiller(QuickstartSeed seed, LanguageSeed language, boo
             ("reverse", _) or (_, false) => (3, 3),
             _ => (4, 4),
         };
-        var word = English && task != "copy" ? _pool.Spelled(random, shortest, longest, distinct: task is "reverse") : _pool.Word(random, shortest, longest);
+        string Draw() => English && task != "copy" ? _pool.Spelled(random, shortest, longest, distinct: task is "reverse") : _pool.Word(random, shortest, longest);
+        var word = Draw();
+        // "god" is no reserved word, but its answer would be one.
+        while (task == "reverse" && !_pool.Allows(Reversed(word)))
+            word = Draw();
         var gap = English ? " " : "";
         slots.Operand("word", word).Set("letters", string.Join(gap, word.ToCharArray()));
         switch (task)
         {
             case "copy":
                 var (other, tail) = (_pool.Word(random, shortest, longest), _pool.Word(random, shortest, longest));
-                slots.Wrong(other, Corrupt.Text(word, tail, random));
+                slots.Wrong(other, _pool.Allowed(() => Corrupt.Text(word, tail, random)));
                 break;
             case "reverse":
-                var reversed = word.Reverse().ToArray();
-                slots.Set("reversed", string.Join(gap, reversed))
-                    .Wrong(string.Join(gap, word.ToCharArray()), string.Join(gap, random.Shuffle(reversed)));
+                var shuffled = _pool.Allowed(() => new string(random.Shuffle(Reversed(word))));
+                slots.Set("reversed", string.Join(gap, Reversed(word).ToCharArray()))
+                    .Wrong(string.Join(gap, word.ToCharArray()), string.Join(gap, shuffled.ToCharArray()));
                 break;
             case "count":
                 slots.Set("count", Digits(word.Length)).Wrong(Digits(word.Length + 1), Digits(word.Length - 1), Digits(2 + random.Below(5)));
@@ -150,6 +154,8 @@ internal sealed class TaskFiller(QuickstartSeed seed, LanguageSeed language, boo
                 throw new InvalidOperationException($"quickstart-seed.json names the task '{task}', which TaskFiller cannot fill; rename it or add it there.");
         }
     }
+
+    private static string Reversed(string word) => new([.. word.Reverse()]);
 
     private static bool NoCarry(int a, int b) => (a / 10) + (b / 10) <= 9 && (a % 10) + (b % 10) <= 9;
 

@@ -10,9 +10,11 @@ internal sealed record FilledTask(QuickstartRow Row, IReadOnlyList<string> Wrong
 /// (seed, purpose, i). Even rows are English, odd rows Chinese.
 /// <para>
 /// Held-out rows use reserved numbers, names, words, secrets and deeds only, so answering them takes the rule
-/// (copy, reverse, add digit by digit, ...) and not memory. Chinese characters and letters are the alphabet and occur in
-/// both splits, as digits do. Tasks whose answer is pure vocabulary (colours, opposites, small talk) cannot generalise to
-/// unseen words: they are trained on for flavour and have no held-out rows.
+/// (copy, reverse, add digit by digit, ...) and not memory: none of these is in a training prompt or answer, but for
+/// reserved numbers that are the result of others. Chinese characters and letters are the alphabet and occur in both
+/// splits, as digits do. Tasks whose answer is pure vocabulary
+/// (colours, opposites, small talk) cannot generalise to unseen words: they are trained on for flavour and have no
+/// held-out rows.
 /// </para>
 /// </summary>
 public sealed class TaskGenerator

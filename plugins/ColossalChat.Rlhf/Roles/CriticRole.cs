@@ -42,8 +42,10 @@ public sealed class CriticRole : IScoringRole
     public ScoreKind Kind => ScoreKind.Values;
 
     /// <inheritdoc/>
+    /// <exception cref="UserErrorException">The critic has another tokenizer than the policy, or too short a context.</exception>
     public Scores Score(Rollout rollout, CancellationToken cancel)
     {
+        RolloutFit.Require(_critic, rollout);
         using var active = _critic.Activate();
         var values = SequenceScoring.Values(
             _critic.Body, _head, SequenceScoring.ResponsesOf(rollout), HeadPlacement.PredictTargets, _options.MicroBatchTokens, cancel);

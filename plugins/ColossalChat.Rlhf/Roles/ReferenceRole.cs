@@ -35,8 +35,10 @@ public sealed class ReferenceRole : IScoringRole
     public ScoreKind Kind => ScoreKind.ReferenceLogProbs;
 
     /// <inheritdoc/>
+    /// <exception cref="UserErrorException">The reference has another tokenizer than the policy, or too short a context.</exception>
     public Scores Score(Rollout rollout, CancellationToken cancel)
     {
+        RolloutFit.Require(_reference, rollout);
         using var active = _reference.Activate();
         var logProbs = SequenceScoring.LogProbs(
             _reference.Body, SequenceScoring.ResponsesOf(rollout), rollout.Temperature, _options.MicroBatchTokens, cancel);

@@ -11,13 +11,13 @@ internal sealed class OfflineSteps(TrainedModel model, HeadPlacement placement)
 {
     private TrainRequest? _request;
     private GradientReport? _report;
-    private StepMetrics _metrics = new();
+    private StepMetrics _metrics = new(StepNames.Offline);
 
     private bool KeepsPairs => placement == HeadPlacement.LastToken;
 
     public int Begin(TrainRequest request, bool isWorthwhile)
     {
-        (_request, _report, _metrics) = (request, null, new StepMetrics());
+        (_request, _report, _metrics) = (request, null, new StepMetrics(StepNames.Offline));
         return isWorthwhile ? 1 : 0;
     }
 
@@ -25,7 +25,7 @@ internal sealed class OfflineSteps(TrainedModel model, HeadPlacement placement)
     {
         var request = _request ?? throw new InvalidOperationException("Begin comes before Compute.");
         var window = model.Cut(request.Experience, placement, KeepsPairs);
-        _report = model.Compute([new ObjectivePart("train", window, objective)], cancel);
+        _report = model.Compute([new ObjectivePart(StepNames.Offline.Part, window, objective)], cancel);
         return _report.IsFinite;
     }
 
@@ -33,13 +33,13 @@ internal sealed class OfflineSteps(TrainedModel model, HeadPlacement placement)
     {
         var rate = model.Rate(_request!.Iterations);
         model.Finish(apply, rate);
-        _metrics.Add(_report!, "train", rate, apply);
+        _metrics.Add(_report!, rate, apply);
     }
 
     public Dictionary<string, double> End()
     {
         var experience = _request!.Experience;
-        var metrics = _metrics.Take("train", model.Steps);
+        var metrics = _metrics.Take(model.Steps, model.TakeTeraflops());
         metrics["data/target_tokens"] = experience.TargetTokens;
         metrics["data/seq_len"] = experience.Rows == 0 ? 0 : (double)experience.Tokens.Values.Length / experience.Rows;
         _request = null;

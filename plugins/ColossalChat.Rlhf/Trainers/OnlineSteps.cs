@@ -8,26 +8,30 @@ namespace ColossalChat.Rlhf;
 /// <param name="model">What is trained; the owner disposes it.</param>
 /// <param name="options">Passes and parts.</param>
 /// <param name="seed">The run's seed.</param>
-/// <param name="prefix">Prefix of the metrics.</param>
-internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions options, ulong seed, string prefix)
+/// <param name="names">What the numbers are called.</param>
+internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions options, ulong seed, StepNames names)
 {
     private TrainRequest? _request;
     private StepPlan? _plan;
+    private long _totalSteps;
     private GradientReport? _report;
-    private StepMetrics _metrics = new();
+    private StepMetrics _metrics = new(names);
 
     public Experience Experience => _request?.Experience ?? throw new InvalidOperationException("Begin comes first.");
 
     public int Begin(TrainRequest request)
     {
-        (_request, _report, _metrics) = (request, null, new StepMetrics());
+        (_request, _report, _metrics) = (request, null, new StepMetrics(names));
         _plan = new StepPlan(seed, request.Iteration, request.Experience.Rows, options.Epochs, options.MiniBatches);
+        // Fewer rows than mini-batches make fewer updates, and a skipped one is none: the run's length is what was done so
+        // far and as much for each iteration to come as for this one, so that a falling rate reaches its end.
+        _totalSteps = model.Steps + ((request.Iterations - request.Iteration + 1) * _plan.Steps);
         return _plan.Steps;
     }
 
-    /// <summary>Micro-batches of one update; <see cref="Compute"/> disposes them.</summary>
-    public IReadOnlyList<MicroBatch> Window(int step) =>
-        model.Cut(Experience.Pick(_plan!.Rows(step, Experience)), HeadPlacement.PredictTargets);
+    /// <summary>The main objective over the micro-batches of one update; <see cref="Compute"/> disposes them.</summary>
+    public ObjectivePart Part(int step, IObjective objective) =>
+        new(names.Part, model.Cut(Experience.Pick(_plan!.Rows(step, Experience)), HeadPlacement.PredictTargets), objective);
 
     public bool Compute(IReadOnlyList<ObjectivePart> parts, CancellationToken cancel)
     {
@@ -37,14 +41,14 @@ internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions optio
 
     public void Finish(bool apply)
     {
-        var rate = model.Rate(_request!.Iterations * options.Epochs * options.MiniBatches);
+        var rate = model.Rate(_totalSteps);
         model.Finish(apply, rate);
-        _metrics.Add(_report!, prefix, rate, apply);
+        _metrics.Add(_report!, rate, apply);
     }
 
     public Dictionary<string, double> End()
     {
         (_request, _plan) = (null, null);
-        return _metrics.Take(prefix, model.Steps);
+        return _metrics.Take(model.Steps, model.TakeTeraflops());
     }
 }

@@ -29,7 +29,7 @@ public sealed class PpoCriticTrainer : ModelTrainer
         : base(options, context, needsValueHead: true)
     {
         _objective = new ValueObjective(context.Create(options.ValueLoss));
-        _steps = new OnlineSteps(Trained, options, context.Seed, "value");
+        _steps = new OnlineSteps(Trained, options, context.Seed, StepNames.Critic);
     }
 
     /// <inheritdoc/>
@@ -41,7 +41,7 @@ public sealed class PpoCriticTrainer : ModelTrainer
 
     /// <inheritdoc/>
     public override bool Compute(int step, CancellationToken cancel) =>
-        _steps.Compute([new ObjectivePart("value", _steps.Window(step), _objective)], cancel);
+        _steps.Compute([_steps.Part(step, _objective)], cancel);
 
     /// <inheritdoc/>
     public override void Finish(int step, bool apply) => _steps.Finish(apply);

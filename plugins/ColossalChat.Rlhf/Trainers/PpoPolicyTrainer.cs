@@ -57,7 +57,7 @@ public sealed class PpoPolicyTrainer : ModelTrainer
             throw;
         }
 
-        _steps = new OnlineSteps(Trained, options, context.Seed, "policy");
+        _steps = new OnlineSteps(Trained, options, context.Seed, StepNames.Actor);
     }
 
     /// <inheritdoc/>
@@ -73,7 +73,7 @@ public sealed class PpoPolicyTrainer : ModelTrainer
         var objective = new PolicyObjective(_loss, TemperatureOf(_steps.Experience), _options.EntropyCoefficient);
         // Extras first: they read files and may fail, and nobody would free a window made before.
         var extras = _extras.Select(extra => extra.Next(Trained.Device)).OfType<ObjectivePart>().ToArray();
-        return _steps.Compute([new ObjectivePart("policy", _steps.Window(step), objective), .. extras], cancel);
+        return _steps.Compute([_steps.Part(step, objective), .. extras], cancel);
     }
 
     /// <inheritdoc/>

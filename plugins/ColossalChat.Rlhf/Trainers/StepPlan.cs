@@ -12,6 +12,9 @@ namespace ColossalChat.Rlhf;
 /// <param name="miniBatches">Parts of each pass; no more than rows.</param>
 internal sealed class StepPlan(ulong seed, long iteration, int rows, int epochs, int miniBatches)
 {
+    // Keeps these orders apart from those of data sources, which are shuffled by the same seed.
+    private const long PassStream = 0x50415353;
+
     private readonly int _parts = Math.Min(miniBatches, rows);
 
     public int Steps => _parts * epochs;
@@ -22,7 +25,7 @@ internal sealed class StepPlan(ulong seed, long iteration, int rows, int epochs,
     public int[] Rows(int step, Experience experience)
     {
         var (epoch, part) = Math.DivRem(step, _parts);
-        var order = new RandomKey(seed, RandomPurpose.Shuffle, iteration, epoch).Permutation(rows);
+        var order = new RandomKey(seed, RandomPurpose.Shuffle, iteration, PassStream, epoch).Permutation(rows);
         var (from, to) = ((long)rows * part / _parts, (long)rows * (part + 1) / _parts);
         return [.. order[(int)from..(int)to].OrderBy(row => experience.Tokens.LengthOf(row)).ThenBy(row => row)];
     }

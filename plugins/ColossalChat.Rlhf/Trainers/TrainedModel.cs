@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
@@ -12,6 +13,9 @@ internal sealed class TrainedModel : IDisposable
     private readonly TrainerOptions _options;
     private readonly IBorrowedModel _loan;
     private readonly ITrainingEngine _engine;
+    private readonly (double Forward, double Backward) _flopsPerToken;
+    private double _flops;
+    private TimeSpan _took;
 
     public TrainedModel(TrainerOptions options, INodeContext context, bool needsValueHead)
     {
@@ -21,6 +25,7 @@ internal sealed class TrainedModel : IDisposable
         {
             var head = needsValueHead ? ValueHeads.Of(_loan) : _loan.Body.LanguageHead;
             _engine = context.Create(options.Engine).Create(new TrainingTarget(_loan.Body, head, _loan.Adapter), context);
+            _flopsPerToken = FlopsPerToken(head);
         }
         catch
         {
@@ -43,6 +48,7 @@ internal sealed class TrainedModel : IDisposable
     /// <summary>Computes gradients and disposes the parts' windows.</summary>
     public GradientReport Compute(IReadOnlyList<ObjectivePart> parts, CancellationToken cancel)
     {
+        var started = Stopwatch.GetTimestamp();
         try
         {
             using var active = _loan.Activate();
@@ -50,6 +56,10 @@ internal sealed class TrainedModel : IDisposable
         }
         finally
         {
+            // A part of coefficient 0 is measured only and has no backward pass.
+            _flops += parts.Sum(part => part.Window.Sum(batch => (double)batch.Layout.Lengths.Sum())
+                * (_flopsPerToken.Forward + (part.Coefficient == 0 ? 0 : _flopsPerToken.Backward)));
+            _took += Stopwatch.GetElapsedTime(started);
             Free(parts);
         }
     }
@@ -74,10 +84,24 @@ internal sealed class TrainedModel : IDisposable
     /// <summary>Applies or drops the gradients.</summary>
     public void Finish(bool apply, double rate)
     {
+        var started = Stopwatch.GetTimestamp();
         if (apply)
             _engine.Apply(rate);
         else
             _engine.Skip();
+        _took += Stopwatch.GetElapsedTime(started);
+    }
+
+    /// <summary>
+    /// Achieved TFLOP/s of the updates since the last call, 0 when there was none. Counted as usual, for real tokens, as if
+    /// the head read all of them: 2 a parameter forward, 2 back to the inputs, 2 more a parameter that trains; a full
+    /// update makes 6. Embeddings are looked up and count nothing; nor does attention between tokens.
+    /// </summary>
+    public double TakeTeraflops()
+    {
+        var rate = _took > TimeSpan.Zero ? _flops / _took.TotalSeconds / 1e12 : 0;
+        (_flops, _took) = (0, TimeSpan.Zero);
+        return rate;
     }
 
     /// <summary>Names the current weights; all readers in this process borrow the same model, so no bytes travel.</summary>
@@ -98,6 +122,18 @@ internal sealed class TrainedModel : IDisposable
     {
         _engine.Dispose();
         _loan.Dispose();
+    }
+
+    private (double Forward, double Backward) FlopsPerToken(IOutputHead head)
+    {
+        var trained = _engine.Trainable.ToHashSet();
+        var slots = _loan.Body.Blocks.SelectMany(block => block.Parameters)
+            .Concat(head.Parameters)
+            .Concat(_loan.Adapter?.Parameters ?? [])
+            .Distinct()
+            .ToLookup(trained.Contains, slot => slot.Shape.Aggregate(1.0, (product, size) => product * size));
+        var all = slots.Sum(group => group.Sum());
+        return (2 * all, (2 * all) + (2 * slots[true].Sum()));
     }
 
     private static void Free(IReadOnlyList<ObjectivePart> parts)

@@ -8,6 +8,10 @@ namespace ColossalChat.Text;
 /// </summary>
 internal sealed class EpochPlan(IReadOnlyList<int> lengths, int batchSize, bool groupByLength, ulong seed)
 {
+    // Keep these orders apart from each other and from all others that are shuffled by the same seed.
+    private const long RowStream = 0x524F5753;
+    private const long BatchStream = 0x42415443;
+
     // Rows are sorted by length only within so many batches of shuffled rows, so that batches still differ from epoch to epoch.
     private const int BatchesPerGroup = 16;
     private (long Epoch, int[][] Batches) _last = (-1, []);
@@ -39,14 +43,14 @@ internal sealed class EpochPlan(IReadOnlyList<int> lengths, int batchSize, bool 
 
     private int[][] Arrange(long epoch)
     {
-        var order = new RandomKey(seed, RandomPurpose.Shuffle, epoch).Permutation(lengths.Count);
+        var order = new RandomKey(seed, RandomPurpose.Shuffle, epoch, RowStream).Permutation(lengths.Count);
         if (groupByLength)
             order = [.. order.Chunk(batchSize * BatchesPerGroup).SelectMany(group => group.OrderByDescending(row => lengths[row]))];
         var batches = Enumerable.Range(0, BatchesPerEpoch)
             .Select(i => order[FirstOf(i)..FirstOf(i + 1)])
             .ToArray();
         // Sorted groups would otherwise train from long to short.
-        var turn = new RandomKey(seed, RandomPurpose.Shuffle, epoch, Prompt: 1).Permutation(BatchesPerEpoch);
+        var turn = new RandomKey(seed, RandomPurpose.Shuffle, epoch, BatchStream).Permutation(BatchesPerEpoch);
         return [.. turn.Select(i => batches[i])];
     }
 

@@ -8,6 +8,9 @@ namespace ColossalChat.Text;
 /// </summary>
 internal sealed class PromptSource : IPromptSource
 {
+    // Keeps this order apart from all others that are shuffled by the same seed.
+    private const long OrderStream = 0x50524F4D;
+
     private readonly PromptSet _set;
     private readonly string _tokenizerHash;
     private readonly ulong _seed;
@@ -84,7 +87,7 @@ internal sealed class PromptSource : IPromptSource
     private int[] OrderOf(long epoch)
     {
         if (_lastOrder.Epoch != epoch)
-            _lastOrder = (epoch, new RandomKey(_seed, RandomPurpose.Shuffle, epoch).Permutation(_set.Train.Count));
+            _lastOrder = (epoch, new RandomKey(_seed, RandomPurpose.Shuffle, epoch, OrderStream).Permutation(_set.Train.Count));
         return _lastOrder.Order;
     }
 }

@@ -69,13 +69,14 @@ internal static partial class ByteLevelParts
     private static Func<string, bool, IReadOnlyList<int>> Encoder(string folder, ByteLevelVocabulary vocabulary)
     {
         BpeTokenizer library;
+        var words = new WordCutter(vocabulary.Words);
         try
         {
             library = BpeTokenizer.Create(new BpeOptions(vocabulary.Ids)
             {
                 Merges = vocabulary.Merges,
                 ByteLevel = true,
-                PreTokenizer = new RegexPreTokenizer(vocabulary.Words, specialTokens: null),
+                PreTokenizer = words,
             });
         }
         catch (Exception error) when (error is not OutOfMemoryException)
@@ -84,18 +85,18 @@ internal static partial class ByteLevelParts
         }
 
         return vocabulary.WholeWordsFirst
-            ? (text, _) => WholeWordsFirst(library, vocabulary, text)
+            ? (text, _) => WholeWordsFirst(library, vocabulary, words, text)
             : (text, _) => library.EncodeToIds(text);
     }
 
     // `ignore_merges` of tokenizer.json: a word of the vocabulary is one id even where the merges would not build it.
-    private static List<int> WholeWordsFirst(BpeTokenizer library, ByteLevelVocabulary vocabulary, string text)
+    private static List<int> WholeWordsFirst(BpeTokenizer library, ByteLevelVocabulary vocabulary, WordCutter words, string text)
     {
         var symbols = ByteAlphabet().ToDictionary(pair => pair.Value, pair => pair.Key);
         var ids = new List<int>();
-        foreach (var word in vocabulary.Words.EnumerateMatches(text))
+        foreach (var (offset, length) in words.PreTokenize(text))
         {
-            var part = text.Substring(word.Index, word.Length);
+            var part = text.Substring(offset, length);
             var spelled = string.Concat(Encoding.UTF8.GetBytes(part).Select(value => symbols[value]));
             if (vocabulary.Ids.TryGetValue(spelled, out var id))
                 ids.Add(id);

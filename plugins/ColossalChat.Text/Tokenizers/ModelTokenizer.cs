@@ -28,7 +28,7 @@ internal sealed record TokenizerParts
 }
 
 /// <summary>
-/// The tokenizer of every format. Encoding is the library's; decoding joins the bytes of the ids, so that streams and
+/// The tokenizer of every format. Encoding is the format's; decoding joins the bytes of the ids, so that streams and
 /// whole texts cannot differ.
 /// </summary>
 internal sealed class ModelTokenizer(TokenizerParts parts) : ITokenizer

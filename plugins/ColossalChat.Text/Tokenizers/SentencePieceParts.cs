@@ -68,9 +68,9 @@ internal static class SentencePieceParts
 
         // Normalising means writing spaces as marks and putting one in front. Text that goes on after other text must not
         // get that one, so it is marked here and the library's normaliser left out.
-        return (text, continues) => continues && file.AddsLeadingSpace
-            ? library.EncodeToIds(text.Replace(' ', SpaceMark), false, false, considerPreTokenization: true, considerNormalization: false)
-            : library.EncodeToIds(text, false, false);
+        var merges = new SentencePieceMerges(file);
+        return (text, continues) => merges.Encode(
+            continues && file.AddsLeadingSpace ? text.Replace(' ', SpaceMark) : library.Normalizer?.Normalize(text) ?? text);
     }
 
     private static Dictionary<string, int> OwnSpecial(SentencePieceFile file, IReadOnlyList<AddedToken> more)

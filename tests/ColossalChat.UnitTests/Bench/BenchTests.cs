@@ -5,6 +5,7 @@ using ColossalChat.Engine;
 using ColossalChat.Models;
 using ColossalChat.PluginKit;
 using Xunit;
+using static TorchSharp.torch;
 
 namespace ColossalChat.UnitTests.Bench;
 
@@ -22,9 +23,9 @@ public sealed class BenchTests : PluginConformance
 
         foreach (var key in (string[])["tokens_per_s", "gemm_share", "gemm_gflops", "gemm_peak_gflops", "peak_rss_bytes"])
             Assert.True((double)report[key]! > 0, key);
-        Assert.Equal((double)report["gemm_gflops"]! / (double)report["gemm_peak_gflops"]!, (double)report["gemm_share"]!, 2);
+        Assert.Equal((double)report["gemm_gflops"]! / (double)report["gemm_peak_gflops"]!, (double)report["gemm_share"]!, tolerance: 0.005);
         var phases = report["phases"]!;
-        Assert.Equal((double)phases["total_s"]!, (double)phases["prefill_s"]! + (double)phases["decode_s"]!, 2);
+        Assert.Equal((double)phases["total_s"]!, (double)phases["prefill_s"]! + (double)phases["decode_s"]!, tolerance: 0.005);
         Assert.Equal(1, (double)phases["block_linear_share"]! + (double)phases["block_attention_and_rest_share"]!, 3);
         Assert.Equal(8, report["gemm_peak_by_matrix"]!.AsObject().Count);
     }
@@ -63,6 +64,21 @@ public sealed class BenchTests : PluginConformance
 
         Assert.Equal(2.0 * ((22L * ((2L * 2048 * 2048) + (2 * 2048 * 256) + (3L * 2048 * 5632))) + (32000L * 2048)), sizes.FlopsPerToken);
         Assert.Equal(1_100_048_384, (long)sizes.ToJson()["parameters"]!);
+    }
+
+    [Fact]
+    public void The_baseline_begins_with_the_same_weights_whatever_was_drawn_before()
+    {
+        var sizes = new DecoderSizes(32, 2, 2, 2, 48, 64, 64);
+        using var tokens = tensor(new long[] { 1, 5, 9, 2, 7, 30 }, [1, 6]);
+        double Loss()
+        {
+            using var baseline = new EagerBaseline(sizes, CPU, 1e-3);
+            baseline.Step(tokens);
+            return baseline.LastLoss;
+        }
+
+        Assert.Equal(Loss(), Loss());
     }
 
     protected override IPlugin CreatePlugin() => new BenchPlugin();

@@ -2,6 +2,7 @@ using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Engine;
 using ColossalChat.Numerics;
+using ColossalChat.PluginKit;
 using ColossalChat.UnitTests.Rlhf.Support;
 using ColossalChat.Zero;
 using Xunit;
@@ -183,7 +184,7 @@ public sealed class TrainingEngineTests
         var window = Window(2);
         var part = new ObjectivePart("x", window, new CrossEntropy());
         Run(engine, 1);
-        Assert.Equal(0, Live.GrowthOf(() =>
+        Assert.Equal(0, LiveTensors.GrowthOf(() =>
         {
             engine.ComputeGradients([part, part with { Name = "y" }], CancellationToken.None);
             engine.Apply(.01);

@@ -41,6 +41,8 @@ public sealed class RunBinderTests
 
         Assert.Equal("", string.Join('\n', problems));
         Assert.Equal(first, second!.EffectiveText());
+        Assert.Contains("role-timeout = 90s", first, StringComparison.Ordinal);
+        Assert.Contains("cancel-grace = 10s", first, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -67,6 +69,21 @@ public sealed class RunBinderTests
     [InlineData("run.name=a/b", "it must be a plain folder name")]
     public void A_wrong_setting_is_reported_with_what_is_allowed(string setting, string expected) =>
         Assert.Contains(expected, string.Join('\n', Bind(Ppo, setting).Problems), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("seed=1", "tensorboard")]
+    [InlineData("run.sinks=[]", "")]
+    public void Metrics_go_to_all_installed_sinks_unless_the_file_says_otherwise(string setting, string expected) =>
+        Assert.Equal(expected, string.Join(' ', Bind(Ppo, setting).Bound!.Settings.Run.Sinks!));
+
+    [Fact]
+    public void A_stage_that_trains_nothing_is_refused()
+    {
+        var plan = Bind(Ppo).Bound!.Plan;
+
+        Assert.Empty(RunBinder.PlanProblems(plan, "ppo"));
+        Assert.Contains("stage idle trains no model", Assert.Single(RunBinder.PlanProblems(plan with { ModelsTrained = [] }, "idle")).Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void A_pin_that_does_not_fit_stops_the_run()

@@ -136,7 +136,87 @@ public sealed class RunFolderTests : IDisposable
             File.WriteAllText(Path.Combine(step, "manifest.json"), "{}");
         var outcome = new StageOutcome(exitCode, _root, new Dictionary<string, string>(), new Dictionary<string, double>());
 
-        Assert.Equal(isSaid ? $"resume with: colossalchat train ppo a.hocon seed=2 --resume {_root}" : null, TrainCommand.ResumeHint(outcome, "train ppo a.hocon", ["seed=2"]));
+        string[] typed = ["--plugins", "my plugins", "train", "ppo", "it's.hocon", "seed=2", "--resume", "latest", "--max-steps", "5"];
+        Assert.Equal(
+            isSaid ? $@"resume with: colossalchat --plugins 'my plugins' train ppo 'it'\''s.hocon' seed=2 --max-steps 5 --resume {_root}" : null,
+            TrainCommand.ResumeHint(outcome, typed));
+        Assert.Equal(
+            isSaid ? $"resume with: colossalchat train ppo a.hocon --resume {_root} -- seed=2 ''" : null,
+            TrainCommand.ResumeHint(outcome, ["train", "ppo", "a.hocon", "--resume=latest", "--", "seed=2", ""]));
+    }
+
+    [Fact]
+    public void Latest_is_the_run_that_began_last_and_says_which_it_passes_over()
+    {
+        var (old, newest, renumbered) = (Begun("run-2", 1), Begun("run", 3), Begun("run-3", 2));
+        Checkpoint(old, "step-00000004");
+        Checkpoint(renumbered, "step-00000007");
+        var remarks = new List<string>();
+
+        var (run, checkpoint) = RunFolder.Find("latest", _root, "run", remarks.Add);
+
+        Assert.Equal((renumbered.Path, 7L), (run.Path, checkpoint.Iteration));
+        Assert.Contains($"passes over {newest.Path}: it has no complete checkpoint", Assert.Single(remarks), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_dry_run_finds_the_checkpoint_of_a_run_that_is_going_on_and_changes_nothing()
+    {
+        var folder = Begun("run", 1);
+        Checkpoint(folder, "step-00000004");
+        var unfinished = Directory.CreateDirectory(folder.In("checkpoints/.step-00000005.unfinished")).FullName;
+        using var going = folder.Hold();
+
+        Assert.Equal(4, RunFolder.Find("latest", _root, "run", _ => { }, mayMend: false).Checkpoint.Iteration);
+        Assert.True(Directory.Exists(unfinished));
+        Assert.Throws<UserErrorException>(() => RunFolder.Find("latest", _root, "run", _ => { }));
+    }
+
+    [Fact]
+    public void A_checkpoint_that_is_named_is_checked_before_anything_is_done_with_it()
+    {
+        var folder = Begun("run", 1);
+        var step = Checkpoint(folder, "step-00000004");
+        File.WriteAllText(Path.Combine(step, "manifest.json"), "{ torn");
+
+        Assert.Contains("is torn", Assert.Throws<UserErrorException>(() => RunFolder.Find(step, _root, "run", _ => { })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_checkpoint_of_a_branch_that_was_given_up_says_how_to_return_to_it()
+    {
+        var folder = Begun("run", 1);
+        var step = Checkpoint(folder, Path.Combine("given-up", "step-00000004"));
+
+        var message = Assert.Throws<UserErrorException>(() => RunFolder.Find(step, _root, "run", _ => { })).Message;
+        Assert.Contains($"move it to {folder.In("checkpoints")} and resume it there", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_folder_that_cannot_be_written_to_is_named()
+    {
+        var folder = Begun("run", 1);
+        Directory.CreateDirectory(folder.In(".lock")); // Refused like a read-only folder, and to root as well.
+
+        var error = Assert.Throws<UserErrorException>(folder.Hold);
+
+        Assert.Equal(ExitCode.Resource, error.ExitCode);
+        Assert.Contains($"{folder.Path} cannot be written to", error.Message, StringComparison.Ordinal);
+    }
+
+    private RunFolder Begun(string name, int hour)
+    {
+        var folder = new RunFolder(Directory.CreateDirectory(Path.Combine(_root, name)).FullName);
+        File.WriteAllText(folder.EffectiveConfig, "");
+        File.SetLastWriteTimeUtc(folder.EffectiveConfig, new DateTime(2026, 1, 1, hour, 0, 0, DateTimeKind.Utc));
+        return folder;
+    }
+
+    private static string Checkpoint(RunFolder folder, string name)
+    {
+        var step = Directory.CreateDirectory(folder.In(Path.Combine("checkpoints", name))).FullName;
+        File.WriteAllText(Path.Combine(step, "manifest.json"), $$"""{ "format": 1, "iteration": {{int.Parse(name[^8..], System.Globalization.CultureInfo.InvariantCulture)}}, "epoch": 1, "totals": {}, "files": [] }""");
+        return step;
     }
 
     private static void Record(RunFolder folder, bool isResumed, long first, long[] iterations, long samplesEvery = 1)

@@ -34,10 +34,6 @@ public sealed partial class SourceRules
         Report(Hits(Blocking(), "blocks on a task; await it", "contracts", "host", "plugins"));
 
     [Fact]
-    public void Randomness_is_keyed() =>
-        Report(Hits(StateRandom(), "draws from a generator with hidden state; use RandomKey", "contracts", "host", "plugins"));
-
-    [Fact]
     public void Masks_say_what_true_means() =>
         Report(Hits(BannedMask(), "a mask is named for what true means, such as isResponse", "contracts", "host", "plugins", "tests"));
 
@@ -100,9 +96,6 @@ public sealed partial class SourceRules
     // Reading a task's Result is found by BlockingRules; here it would be mistaken for other properties of that name.
     [GeneratedRegex(@"\.Wait\(\)|\.GetAwaiter\(\)\s*\.GetResult\(\)")]
     private static partial Regex Blocking();
-
-    [GeneratedRegex(@"\bnew Random\(|\bRandom\.Shared\b|\bmanual_seed\b|\btorch\.(rand|randn|randint|randperm|multinomial|bernoulli)\(")]
-    private static partial Regex StateRandom();
 
     [GeneratedRegex("padding_?mask", RegexOptions.IgnoreCase)]
     private static partial Regex BannedMask();

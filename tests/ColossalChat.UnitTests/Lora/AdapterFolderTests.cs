@@ -16,7 +16,7 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void The_same_numbers_come_out_When_a_saved_adapter_is_loaded()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         float[] saved;
         using (var adapter = LoraTests.Trained(model, Options))
         {
@@ -36,7 +36,7 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void A_merged_model_shows_the_new_weights_When_another_adapter_is_loaded()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using (var adapter = LoraTests.Trained(model, Options))
             adapter.Save(_folder);
         using var other = LoraTests.Attach(model, Options);
@@ -53,7 +53,7 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void The_configuration_is_PEFTs_When_saved()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = LoraTests.Attach(model, Options);
 
         adapter.Save(_folder);
@@ -70,7 +70,7 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void Wildcards_are_written_out_as_layer_names_When_saved()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = LoraTests.Attach(model, Options with { TargetPatterns = ["*.0.*.?_proj"] });
 
         adapter.Save(_folder);
@@ -89,7 +89,7 @@ public sealed class AdapterFolderTests : IDisposable
     [InlineData("bias", "\"all\"", "bias is \"all\" in '*'; biases are not trained here.")]
     public void The_setting_is_named_When_it_differs_from_the_saved_one(string key, string json, string message)
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = LoraTests.Attach(model, Options);
         adapter.Save(_folder);
         var file = Path.Combine(_folder, "adapter_config.json");
@@ -105,7 +105,7 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void The_tensor_is_named_When_it_is_missing_or_extra()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using (var adapter = LoraTests.Attach(model, Options))
             adapter.Save(_folder);
 
@@ -122,10 +122,10 @@ public sealed class AdapterFolderTests : IDisposable
     [Fact]
     public void The_shape_is_named_When_a_tensor_is_of_another_model()
     {
-        using (var wide = new TinyModel(hidden: 16))
+        using (var wide = new SiteModel(hidden: 16))
         using (var adapter = LoraTests.Attach(wide, Options))
             adapter.Save(_folder);
-        using var model = new TinyModel();
+        using var model = new SiteModel();
 
         var error = Assert.Throws<UserErrorException>(() => LoadInto(model, Options));
 
@@ -140,7 +140,7 @@ public sealed class AdapterFolderTests : IDisposable
     [InlineData(-400)]
     public void A_cut_file_is_an_error_and_never_a_crash_When_loaded(int length)
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = LoraTests.Attach(model, Options);
         adapter.Save(_folder);
         var file = Path.Combine(_folder, "adapter_model.safetensors");
@@ -177,7 +177,7 @@ public sealed class AdapterFolderTests : IDisposable
         Assert.Empty(new LoraOptions().Problems());
     }
 
-    private void LoadInto(TinyModel model, LoraOptions options)
+    private void LoadInto(SiteModel model, LoraOptions options)
     {
         using var adapter = LoraTests.Attach(model, options);
         adapter.Load(_folder);

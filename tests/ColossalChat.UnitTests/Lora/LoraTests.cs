@@ -1,7 +1,9 @@
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Lora;
+using ColossalChat.Numerics;
 using ColossalChat.PluginKit;
+using ColossalChat.UnitTests.Models;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -18,7 +20,7 @@ public sealed class LoraTests
     [InlineData(ScalarType.BFloat16)]
     public void The_model_computes_exactly_the_base_When_the_adapter_is_new(ScalarType precision)
     {
-        using var model = new TinyModel(precision: precision);
+        using var model = new SiteModel(precision: precision);
         using var before = model.Logits(Ids);
         using var adapter = Attach(model, new LoraOptions());
 
@@ -30,7 +32,7 @@ public sealed class LoraTests
     [Fact]
     public void The_model_computes_exactly_the_base_When_a_trained_adapter_is_off()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var before = model.Logits(Ids);
         using var adapter = Trained(model, new LoraOptions());
         using var on = model.Logits(Ids);
@@ -48,7 +50,7 @@ public sealed class LoraTests
     [Fact]
     public void The_layers_add_alpha_over_rank_times_B_A_x_When_on()
     {
-        using var model = new TinyModel(layers: 1);
+        using var model = new SiteModel(layers: 1);
         using var adapter = Trained(model, new LoraOptions { Rank = 2, Alpha = 6, TargetPatterns = ["q_proj"] });
         var site = model.Blocks[0].Linears[0];
         using var scope = NewDisposeScope();
@@ -64,7 +66,7 @@ public sealed class LoraTests
     [Fact]
     public void Merged_equals_adapter_on_and_unmerged_is_the_base_bit_for_bit_When_trained()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         var weights = model.AllParameters().ToDictionary(slot => slot, slot => Floats(slot.Value));
         using var adapter = Trained(model, new LoraOptions { Rank = 4, TargetPatterns = ["all-linear"] });
         using var on = model.Logits(Ids);
@@ -86,7 +88,7 @@ public sealed class LoraTests
     [Fact]
     public void The_base_is_shown_When_a_merged_adapter_is_off()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var before = model.Logits(Ids);
         using var adapter = Trained(model, new LoraOptions());
         adapter.Merge();
@@ -102,7 +104,7 @@ public sealed class LoraTests
     [Fact]
     public void Only_adapter_parameters_are_listed_by_their_PEFT_names_When_attached()
     {
-        using var model = new TinyModel(layers: 1);
+        using var model = new SiteModel(layers: 1);
         using var adapter = Attach(model, new LoraOptions { Rank = 3, TargetPatterns = ["q_proj", "v_proj"] });
 
         Assert.Equal(
@@ -119,7 +121,7 @@ public sealed class LoraTests
     public void The_gradient_reaches_A_and_B_and_no_base_weight_When_trained()
     {
         using var scope = NewDisposeScope();
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = Trained(model, new LoraOptions());
         adapter.Training = true;
 
@@ -132,7 +134,7 @@ public sealed class LoraTests
     [Fact]
     public void The_first_weights_repeat_and_stay_in_their_bounds_When_the_seed_is_the_same()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         float[] first;
         using (var adapter = Attach(model, new LoraOptions()))
             first = Floats(adapter.Parameters[0].Value);
@@ -147,7 +149,7 @@ public sealed class LoraTests
     [Fact]
     public void Inputs_are_dropped_in_training_only_and_the_same_ones_when_recomputed_When_dropout_is_set()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = Trained(model, new LoraOptions { Dropout = 0.5 });
         using var off = model.Logits(Ids);
         adapter.Training = true;
@@ -165,7 +167,7 @@ public sealed class LoraTests
     [Fact]
     public void Other_inputs_are_dropped_When_a_step_has_changed_the_adapter()
     {
-        using var model = new TinyModel(layers: 1);
+        using var model = new SiteModel(layers: 1);
         using var adapter = Trained(model, new LoraOptions { Dropout = 0.5, TargetPatterns = ["q_proj"] });
         adapter.Training = true;
         using var scope = NewDisposeScope();
@@ -184,7 +186,7 @@ public sealed class LoraTests
     [Fact]
     public void The_expected_output_is_kept_When_inputs_are_dropped()
     {
-        using var model = new TinyModel(layers: 1);
+        using var model = new SiteModel(layers: 1);
         using var adapter = Trained(model, new LoraOptions { Dropout = 0.25, TargetPatterns = ["q_proj"] });
         using var scope = NewDisposeScope();
         var site = model.Blocks[0].Linears[0].Adapter!;
@@ -198,9 +200,56 @@ public sealed class LoraTests
     }
 
     [Fact]
+    public void How_a_window_is_cut_does_not_change_the_gradient_When_inputs_are_dropped()
+    {
+        using var model = SmallModel.Create();
+        using var adapter = Trained(model, new LoraOptions { Dropout = 0.5, TargetPatterns = ["all-linear"] });
+        var undropped = GradientOf(model, adapter, 8192, [0, 1, 2, 3, 4]);
+        adapter.Training = true;
+
+        var whole = GradientOf(model, adapter, 8192, [0, 1, 2, 3, 4]);
+
+        Assert.True(whole.Zip(undropped, (a, b) => Math.Abs(a - b)).Max() > 1e-2);
+        foreach (var tokens in (int[])[1, 12, 20])
+            AssertClose(whole, GradientOf(model, adapter, tokens, [0, 1, 2, 3, 4]), 1e-4);
+        AssertClose(whole, GradientOf(model, adapter, 12, [4, 2, 0, 3, 1]), 1e-4);
+    }
+
+    [Fact]
+    public void Rows_and_positions_drop_inputs_of_their_own_at_the_rate_that_is_set()
+    {
+        using var model = new SiteModel(layers: 1);
+        using var adapter = Trained(model, new LoraOptions { Rank = 1, Dropout = 0.25, TargetPatterns = ["q_proj"] });
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var site = model.Blocks[0].Linears[0].Adapter!;
+        adapter.Training = true;
+        var layout = new SequenceLayout([2000, 1999], 2000) { RowKeys = [5, 6] };
+
+        // A that reads one input at a time shows which were dropped.
+        var kept = Enumerable.Range(0, 8).Select(input =>
+        {
+            adapter.Parameters[0].Value.zero_();
+            adapter.Parameters[0].Value[0, input] = 1f;
+            return site.Forward(ones(2, 2000, 8), zeros(2, 2000, 8), layout).select(2, 1).ne(0);
+        }).ToArray();
+        var all = stack(kept, -1);
+
+        for (var input = 0; input < 8; input++)
+        {
+            Assert.InRange(kept[input].to(float32).mean().item<float>(), 0.73, 0.77);
+            Assert.InRange(kept[input].eq(kept[(input + 1) % 8]).to(float32).mean().item<float>(), 0.6, 0.65);
+        }
+
+        Assert.InRange(all[0].eq(all[1]).to(float32).mean().item<float>(), 0.6, 0.65);
+        Assert.InRange(all[0].narrow(0, 0, 1999).eq(all[0].narrow(0, 1, 1999)).to(float32).mean().item<float>(), 0.6, 0.65);
+        Assert.False(all[1, 1999].any().item<bool>(), "a pad");
+    }
+
+    [Fact]
     public void No_tensor_is_left_over_When_a_pass_a_merge_and_an_unmerge_are_done()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = Trained(model, new LoraOptions { Dropout = 0.1 });
 
         LiveTensors.StayConstant(() =>
@@ -216,7 +265,7 @@ public sealed class LoraTests
     [Fact]
     public void The_layers_are_listed_When_a_pattern_matches_nothing()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
 
         var error = Assert.Throws<UserErrorException>(() => Attach(model, new LoraOptions { TargetPatterns = ["q_proj", "c_attn"] }));
 
@@ -235,7 +284,7 @@ public sealed class LoraTests
     [InlineData("lm_head", 1)]
     public void Whole_parts_and_wildcards_choose_layers_When_patterns_differ(string pattern, int layers)
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         if (layers == 0)
         {
             Assert.Throws<UserErrorException>(() => TargetPattern.Choose(model, [pattern]));
@@ -248,7 +297,7 @@ public sealed class LoraTests
     [Fact]
     public void A_tied_head_is_refused_When_it_is_a_target()
     {
-        using var model = new TinyModel(tiedHead: true);
+        using var model = new SiteModel(tiedHead: true);
 
         var error = Assert.Throws<UserErrorException>(() => Attach(model, new LoraOptions { TargetPatterns = ["lm_head"] }));
 
@@ -258,7 +307,7 @@ public sealed class LoraTests
     [Fact]
     public void A_second_adapter_is_refused_and_a_disposed_one_leaves_the_base_When_attached_again()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var before = model.Logits(Ids);
         var adapter = Trained(model, new LoraOptions());
         Assert.Throws<UserErrorException>(() => Attach(model, new LoraOptions()));
@@ -274,11 +323,27 @@ public sealed class LoraTests
     [Fact]
     public void Training_is_refused_When_merged()
     {
-        using var model = new TinyModel();
+        using var model = new SiteModel();
         using var adapter = Trained(model, new LoraOptions());
         adapter.Merge();
 
         Assert.Throws<InvalidOperationException>(() => adapter.Training = true);
+    }
+
+    private static float[] GradientOf(ICausalModel model, IAttachedAdapter adapter, int tokens, int[] order)
+    {
+        using var scope = NewDisposeScope();
+        long[][] rows = [SmallModel.Ids(1, 5), SmallModel.Ids(2, 9), SmallModel.Ids(3, 2), SmallModel.Ids(4, 9), SmallModel.Ids(5, 7)];
+        var experience = new Experience(
+            Ragged.FromRows(order.Select(row => rows[row].Select(id => (int)id).ToArray())),
+            Ragged.FromRows(order.Select(row => rows[row].Select((_, t) => t > 0).ToArray())),
+            new Dictionary<string, Ragged<float>>());
+        foreach (var slot in adapter.Parameters)
+            slot.Value.grad = null;
+        var window = MicroBatches.Build(experience, new MicroBatchCut { Tokens = tokens }, CPU);
+        foreach (var batch in window)
+            TokenCrossEntropy.Instance.Evaluate(model.LanguageHead.Forward(SequenceScoring.HiddenAtHead(model, batch)), batch, MicroBatches.Totals(window)).Loss.backward();
+        return [.. adapter.Parameters.SelectMany(slot => Floats(slot.Value.grad!))];
     }
 
     internal static IAttachedAdapter Attach(ICausalModel model, LoraOptions options) =>

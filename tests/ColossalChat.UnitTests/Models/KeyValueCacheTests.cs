@@ -1,4 +1,5 @@
 using ColossalChat.Contracts.Torch;
+using ColossalChat.Models.Cache;
 using ColossalChat.PluginKit;
 using Xunit;
 using static TorchSharp.torch;
@@ -64,6 +65,29 @@ public sealed class KeyValueCacheTests
         Check(model, cache, whole, [0, 1], [60, 3], source: rows);
         for (var i = 0; i < 90; i++)
             Check(model, cache, whole, [0, 1], [1, 1], source: rows);
+    }
+
+    [Fact]
+    public void Memory_is_taken_for_the_rows_that_come_and_what_they_hold_is_kept()
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        using var model = SmallModel.Create();
+        using var cache = (KeyValueCache)model.NewCache(32, 64);
+        long[][] rows = [.. Enumerable.Range(1, 6).Select(seed => SmallModel.Ids(seed, 12))];
+        var whole = SmallModel.Logits(model, rows, 12).view(6, 12, -1);
+
+        // 2 layers of keys and values, 64 tokens, 2 heads of size 8, 4 bytes each.
+        const long OneRow = 2 * 2 * 64 * 2 * 8 * 4;
+        Assert.Equal(OneRow, cache.Bytes);
+        for (var row = 0; row < 6; row++)
+        {
+            Check(model, cache, whole, [row], [3], source: rows);
+            Check(model, cache, whole, [.. Enumerable.Range(0, row + 1)], [.. Enumerable.Repeat(1, row + 1)], source: rows);
+            Assert.InRange(cache.Bytes, (row + 1) * OneRow, (row + 1) * OneRow * 3 / 2);
+        }
+
+        Assert.Equal(32, cache.Rows);
     }
 
     [Fact]

@@ -152,12 +152,12 @@ public sealed class LlamaTests
     }
 
     [Fact]
-    public void Value_head_gives_one_float32_number_a_position_and_trains_with_the_final_norm()
+    public void Value_head_gives_one_float32_number_a_position_and_lists_the_final_norm()
     {
         using var scope = NewDisposeScope();
-        using var model = new ValueModel(SmallModel.Create(), new ValueHead(SmallModel.Create(), default));
         var body = SmallModel.Create();
         var head = new ValueHead(body, new RandomKey(1, RandomPurpose.Initialisation, 1));
+        using var model = new ValueModel(body, head);
         using var values = head.Forward(rand(7, 32));
         Assert.Equal([7], values.shape);
         Assert.Equal(ScalarType.Float32, values.dtype);

@@ -1,5 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
+using ColossalChat.Models.Cache;
 using ColossalChat.Models.Generation;
 using ColossalChat.PluginKit;
 using Xunit;
@@ -169,11 +170,64 @@ public sealed class TextGeneratorTests : IDisposable
     [Fact]
     public async Task Disposing_ends_streams_with_an_error()
     {
-        var reading = Read(Request(1, 4, 55));
-        _generator.Dispose();
-        var fault = await Record.ExceptionAsync(() => reading);
-        Assert.True(fault is null or ObjectDisposedException);
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => Read(Request(1, 4, 5)));
+        using var mayGoOn = new SemaphoreSlim(1);
+        var watched = new WatchedModel(_model) { BeforePass = _ => mayGoOn.Wait() };
+        var generator = new TextGenerator(watched, new ByteTokenizer());
+        await using var stream = generator.Submit(Request(1, 4, 55), default).GetAsyncEnumerator();
+        Assert.True(await stream.MoveNextAsync());
+
+        // The first token is out and the second pass is held up, so the stream cannot end before the generator does.
+        var disposing = Task.Run(generator.Dispose);
+        while (!Refuses(generator))
+            await Task.Yield();
+        mayGoOn.Release();
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () =>
+        {
+            while (await stream.MoveNextAsync())
+                mayGoOn.Release();
+        });
+        await disposing;
+    }
+
+    [Fact]
+    public async Task One_stream_takes_the_memory_of_one_row()
+    {
+        var most = 0L;
+        var watched = new WatchedModel(_model) { BeforePass = cache => most = Math.Max(most, cache!.Bytes) };
+        using var generator = new TextGenerator(watched, new ByteTokenizer());
+        using var oneRow = (KeyValueCache)_model.NewCache(1, 64);
+        await foreach (var token in generator.Submit(Request(1, 4, 50), default))
+            Assert.InRange(token.Id, 0, 257);
+        Assert.Equal(oneRow.Bytes, most);
+    }
+
+    [Fact]
+    public void Answers_that_join_one_by_one_are_those_that_each_gives_alone()
+    {
+        Answer[] Begin() => [.. Enumerable.Range(0, 7).Select(i => new Answer(Request(i, 2 + (3 * i), 30), null, 64, null))];
+        var (joining, alone) = (Begin(), Begin());
+        using (var session = new GenerationSession(_model, 32, 64))
+        {
+            foreach (var answer in joining)
+            {
+                session.Admit([answer]);
+                session.Step();
+                session.Step();
+            }
+
+            while (session.Running > 0)
+                session.Step();
+        }
+
+        foreach (var answer in alone)
+        {
+            using var session = new GenerationSession(_model, 1, 64);
+            session.Admit([answer]);
+            while (session.Running > 0)
+                session.Step();
+        }
+
+        Assert.Equal(alone.Select(answer => string.Join(" ", answer.Result().Ids)), joining.Select(answer => string.Join(" ", answer.Result().Ids)));
     }
 
     [Fact]
@@ -204,6 +258,9 @@ public sealed class TextGeneratorTests : IDisposable
         Sampling = sampling ?? new SamplingOptions(),
         Key = new RandomKey(11, RandomPurpose.Sampling, 0, seed),
     };
+
+    private static bool Refuses(TextGenerator generator) =>
+        generator.Submit(Request(2, 4, 5), default).GetAsyncEnumerator().MoveNextAsync().AsTask().Exception?.InnerException is ObjectDisposedException;
 
     private async Task<List<TokenEvent>> Read(GenerationRequest request)
     {

@@ -102,12 +102,50 @@ public sealed class TokenSamplerTests
         Assert.Equal(2 - Math.Log(Math.Exp(-1) + Math.Exp(3) + Math.Exp(2)), answers[3].Result().LogProbs[0], 5);
     }
 
-    [Fact]
-    public void Numbers_that_are_none_are_an_error()
+    public static TheoryData<SamplingOptions> Settings =>
+    [
+        new SamplingOptions(),
+        new SamplingOptions { Temperature = 0 },
+        new SamplingOptions { Temperature = 0.5 },
+        new SamplingOptions { TopK = 2 },
+        new SamplingOptions { TopP = 0.9 },
+        new SamplingOptions { MinP = 0.1 },
+        new SamplingOptions { RepetitionPenalty = 1.3 },
+        new SamplingOptions { Temperature = 0, RepetitionPenalty = 1.3 },
+        new SamplingOptions { TopK = 2, TopP = 0.9 },
+        new SamplingOptions { TopK = 2, MinP = 0.1 },
+        new SamplingOptions { TopP = 0.9, MinP = 0.1 },
+        new SamplingOptions { TopP = 0.9, RepetitionPenalty = 1.3 },
+        new SamplingOptions { Temperature = 0.5, TopK = 3, TopP = 0.9, MinP = 0.1, RepetitionPenalty = 1.3 },
+    ];
+
+    [Theory]
+    [MemberData(nameof(Settings))]
+    public void Logits_that_are_no_numbers_are_an_error_under_every_setting(SamplingOptions sampling)
     {
-        using var logits = full([1, 4], float.NaN);
-        var answer = new Answer(new GenerationRequest { Prompt = new[] { 1 }, MaxNewTokens = 1 }, null, 64, null);
-        Assert.Throws<InvalidOperationException>(() => TokenSampler.Draw(logits, [answer]));
+        Answer Begin() => new(new GenerationRequest { Prompt = new[] { 1 }, MaxNewTokens = 2, Sampling = sampling }, null, 64, null);
+        foreach (var broken in (float[][])[
+            [float.NaN, float.NaN, float.NaN, float.NaN],
+            [1, 2, float.NaN, 3],
+            [1, 2, float.PositiveInfinity, 3],
+            [float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity, float.NegativeInfinity]])
+        {
+            using var logits = tensor([1, 2, 3, 4, .. broken], [2, 4]);
+            Answer[] answers = [Begin(), Begin()];
+            var error = Assert.Throws<InvalidOperationException>(() => TokenSampler.Draw(logits, answers));
+            Assert.Contains("logits of answer 2 of the 2 being written are not numbers", error.Message, StringComparison.Ordinal);
+            Assert.Contains("model verify", error.Message, StringComparison.Ordinal);
+            Assert.All(answers, answer => Assert.Empty(answer.Result().Ids));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Settings))]
+    public void Filters_end_on_numbers_that_are_none(SamplingOptions sampling)
+    {
+        float[] logProbs = [-1, float.NaN, -2];
+        Assert.Throws<InvalidOperationException>(() => new CandidateBuffer().Filter(logProbs, sampling));
+        Assert.Throws<InvalidOperationException>(() => TokenSampler.Sample([float.NaN, float.NaN], sampling, 0.5, new CandidateBuffer()));
     }
 
     private static int[] PlainFilter(float[] logProbs, int topK, double topP, double minP)

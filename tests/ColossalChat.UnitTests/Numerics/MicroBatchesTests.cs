@@ -1,6 +1,7 @@
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Numerics;
+using ColossalChat.PluginKit;
 using ColossalChat.UnitTests.Rlhf.Support;
 using CsCheck;
 using Xunit;
@@ -93,7 +94,7 @@ public sealed class MicroBatchesTests
             Ragged.FromRows(rows),
             Ragged.FromRows(rows.Select(row => row.Select((_, t) => t > 0).ToArray())),
             new Dictionary<string, Ragged<float>>());
-        var growth = Live.GrowthOf(() =>
+        var growth = LiveTensors.GrowthOf(() =>
         {
             var together = SequenceScoring.LogProbs(model, experience, 1, budget, CancellationToken.None);
             var alone = Enumerable.Range(0, 3).SelectMany(row => SequenceScoring.LogProbs(model, experience.Pick([row]), 1, 1, CancellationToken.None));

@@ -1,6 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Numerics;
-using ColossalChat.UnitTests.Rlhf.Support;
+using ColossalChat.PluginKit;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -47,8 +47,8 @@ public sealed class TokenLogProbsTests
         using (targets)
         {
             var parts = TokenScoreParts.Entropy | TokenScoreParts.Argmax;
-            Assert.Equal(3, Live.GrowthOf(() => _ = TokenLogProbs.Compute(raw, targets, 1, parts)));
-            Assert.Equal(3, Live.GrowthOf(() => _ = TokenLogProbs.Compute(raw, targets, 1, parts, elementsPerPiece: 20)));
+            Assert.Equal(3, LiveTensors.GrowthOf(() => _ = TokenLogProbs.Compute(raw, targets, 1, parts)));
+            Assert.Equal(3, LiveTensors.GrowthOf(() => _ = TokenLogProbs.Compute(raw, targets, 1, parts, elementsPerPiece: 20)));
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
@@ -46,11 +47,47 @@ public sealed class PluginVerbsTests(BuiltPlugins built) : IDisposable
     public async Task Verify_prints_refusals_and_ends_with_3()
     {
         using var catalog = Load(built.FolderOf("SampleReward"));
-        Assert.Equal(ExitCode.Ok, await RunAsync(new PluginVerifyCommand(catalog), new PluginVerifyOptions()));
+        Assert.Equal(ExitCode.Ok, await RunAsync(new PluginVerifyCommand(catalog, NoPins), new PluginVerifyOptions()));
         Assert.Contains("ok       SampleReward 1.0.0", _out.ToString(), StringComparison.Ordinal);
         var clash = built.FolderOf("SameFactory");
-        Assert.Equal(ExitCode.Invalid, await RunAsync(new PluginVerifyCommand(catalog), new PluginVerifyOptions { Folder = Path.Combine(clash, "SameFactory") }));
+        Assert.Equal(ExitCode.Invalid, await RunAsync(new PluginVerifyCommand(catalog, NoPins), new PluginVerifyOptions { Folder = Path.Combine(clash, "SameFactory") }));
         Assert.Contains("duplicate-factory", _out.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verify_checks_a_folder_that_the_host_does_not_know_against_every_pin()
+    {
+        using var catalog = Load(built.FolderOf("SampleReward"));
+        var folder = built.FolderOf("SampleLoss", "ThrowsWhileRegistering");
+        var pins = new PluginPins("", new Dictionary<string, string>
+        {
+            ["SampleReward"] = new('0', 64),
+            ["ThrowsWhileRegistering"] = new('1', 64),
+            ["SampleLos"] = new('2', 64),
+        });
+
+        var code = await RunAsync(new PluginVerifyCommand(catalog, _ => pins), new PluginVerifyOptions { Folder = folder, Config = AnyConfig() });
+
+        Assert.Equal(ExitCode.Invalid, code);
+        var lines = _out.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.StartsWith("ok       SampleLoss ", lines[0], StringComparison.Ordinal);
+        // A plugin that breaks its pin never runs: this one would throw while it registers.
+        Assert.Equal(
+            ["SampleReward (pin-mismatch)", "ThrowsWhileRegistering (pin-mismatch)", "SampleLos (pinned-absent)"],
+            lines.Skip(1).Select(line => Path.GetFileName(line["refused  ".Length..line.IndexOf(':', StringComparison.Ordinal)])));
+    }
+
+    [Fact]
+    public async Task Verify_finds_pinned_plugins_in_the_folder_of_the_configuration()
+    {
+        using var catalog = Load(built.FolderOf("SampleReward"));
+        var more = built.FolderOf("SampleLoss");
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(Path.Combine(more, "SampleLoss", "SampleLoss.dll"))));
+        var verify = new PluginVerifyCommand(catalog, _ => new PluginPins(more, new Dictionary<string, string> { ["SampleLoss"] = sha256 }));
+
+        Assert.Equal(ExitCode.Ok, await RunAsync(verify, new PluginVerifyOptions { Config = AnyConfig() }));
+
+        Assert.Contains($"ok       SampleLoss 1.0.0 {sha256}", _out.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -112,6 +149,16 @@ public sealed class PluginVerbsTests(BuiltPlugins built) : IDisposable
         Assert.DoesNotContain(Directory.EnumerateFiles(plugins, "*.dll", SearchOption.AllDirectories), file => Path.GetFileName(file) != project + ".dll");
         return plugins;
     }
+
+    // The verb wants a file; what it says is up to the reader.
+    private string AnyConfig()
+    {
+        var file = Path.Combine(built.NewFolder(), "run.hocon");
+        File.WriteAllText(file, "");
+        return file;
+    }
+
+    private static PluginPins NoPins(string file) => throw new InvalidOperationException($"{file} must not be read.");
 
     private static PluginCatalog Load(string folder) => PluginCatalog.Load([folder], new Dictionary<string, string>(), _ => { });
 

@@ -1,9 +1,11 @@
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
+using ColossalChat.Engine;
 using ColossalChat.Numerics;
 using ColossalChat.PluginKit;
 using ColossalChat.Ptx;
 using ColossalChat.UnitTests.Lora;
+using ColossalChat.UnitTests.Rlhf.Support;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -14,7 +16,13 @@ public sealed class PtxLossTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("ptx-").FullName;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    private readonly TinyStore _store = new TinyStore().Add("policy", new TinyModel(vocabulary: 258, context: 256));
+
+    public void Dispose()
+    {
+        Directory.Delete(_folder, recursive: true);
+        _store.Dispose();
+    }
 
     [Fact]
     public void Nothing_is_added_When_the_coefficient_is_0_and_no_text_is_named()
@@ -44,7 +52,7 @@ public sealed class PtxLossTests : IDisposable
         using var resumed = Loss(rows: 20, rowsPerStep: 3);
         for (var i = 0; i < 9; i++)
             Rows(unbroken);
-        var state = new TestState();
+        var state = new MemoryState();
         unbroken.Capture(state);
 
         resumed.Restore(state);
@@ -56,7 +64,7 @@ public sealed class PtxLossTests : IDisposable
     [Fact]
     public void The_loss_is_the_mean_over_its_own_tokens_however_it_is_cut_When_rows_are_ragged()
     {
-        using var model = new TinyModel(vocabulary: 258);
+        using var model = new SiteModel(vocabulary: 258);
         var whole = Gradients(model, Loss(rows: 5, rowsPerStep: 5), coefficient: 1, out var wholeLoss);
         var pieces = Gradients(model, Loss(rows: 5, rowsPerStep: 5, microBatchTokens: 20), coefficient: 1, out var piecesLoss);
 
@@ -82,23 +90,36 @@ public sealed class PtxLossTests : IDisposable
     public void The_loss_and_its_gradient_are_the_same_When_the_policy_window_is_of_any_size()
     {
         // The engine gives each part its own totals; a loss that read other totals would change with the policy's rows.
-        using var model = new TinyModel(vocabulary: 258);
-        using var loss = Loss(rows: 4, rowsPerStep: 2);
-        var part = loss.Next(CPU)!;
-        using var scope = NewDisposeScope();
-        var own = part.Window.Sum(batch => (double)part.Objective.Evaluate(Output(model, batch), batch, MicroBatches.Totals(part.Window)).Loss.item<float>());
+        var (alone, loss) = EngineUpdate(0, withPtx: true);
+        Assert.InRange(loss, 1, 20);
+        Assert.Contains(alone, value => Math.Abs(value) > 1e-2);
+        foreach (var rows in (int[])[1, 50])
+        {
+            var (policy, _) = EngineUpdate(rows, withPtx: false);
+            var (both, beside) = EngineUpdate(rows, withPtx: true);
+            Assert.Contains(policy, value => Math.Abs(value) > 1e-2);
+            Assert.Equal(loss, beside, 1e-6);
+            LoraTests.AssertClose(alone, [.. both.Zip(policy, (a, b) => a - b)], 1e-4);
+        }
+    }
 
-        Assert.InRange(own, 1, 20);
-        Assert.Equal("ptx", part.Name);
-        Assert.Equal(0.5, part.Coefficient);
-        foreach (var batch in part.Window)
-            batch.Dispose();
+    [Fact]
+    public void Both_numbers_are_named_When_rows_are_longer_than_the_models_context()
+    {
+        var file = Write("text.txt", "abc");
+        PtxLoss Build(int maxTokens) => new(new PtxOptions { Files = [file], MaxTokens = maxTokens }, Node());
+
+        var error = Assert.Throws<UserErrorException>(() => Build(257));
+
+        Assert.Contains("max-tokens of ptx is 257, but models.policy takes 256 tokens", error.Message, StringComparison.Ordinal);
+        Build(256).Dispose();
+        Assert.Equal(0, _store.Loans);
     }
 
     [Fact]
     public void Its_gradient_is_added_to_the_policys_When_both_run()
     {
-        using var model = new TinyModel(vocabulary: 258);
+        using var model = new SiteModel(vocabulary: 258);
         var ptx = Gradients(model, Loss(rows: 4, rowsPerStep: 2), 0.5, out _);
         var policy = Gradients(model, null, 1, out _);
 
@@ -124,7 +145,7 @@ public sealed class PtxLossTests : IDisposable
     [Fact]
     public void No_tensor_is_left_over_When_a_step_is_done()
     {
-        using var model = new TinyModel(vocabulary: 258);
+        using var model = new SiteModel(vocabulary: 258);
         using var loss = Loss(rows: 4, rowsPerStep: 2);
 
         LiveTensors.StayConstant(() =>
@@ -158,7 +179,7 @@ public sealed class PtxLossTests : IDisposable
     [InlineData("a.jsonl", "{\"text\":\"one\"}\n\n{\"text\":\"two\",\"id\":3}\n", "one|two")]
     public void Texts_are_paragraphs_or_rows_When_read(string name, string content, string expected)
     {
-        Assert.Equal(expected.Split('|'), PlainText.Read([Write(name, content)]));
+        Assert.Equal(expected.Split('|'), PlainText.Read([Write(name, content)], BadRows.Fail).Texts);
     }
 
     [Theory]
@@ -170,10 +191,38 @@ public sealed class PtxLossTests : IDisposable
     {
         var file = Write(name, content);
 
-        var error = Assert.Throws<UserErrorException>(() => PlainText.Read([file]));
+        var error = Assert.Throws<UserErrorException>(() => PlainText.Read([file], BadRows.Fail));
 
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
         Assert.Contains(file, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Malformed_rows_are_left_out_and_reported_unless_they_are_fatal()
+    {
+        File.WriteAllBytes(Path.Combine(_folder, "a.jsonl"), [.. "\uFEFF{\"text\":\"one\"}\n{\"text\":5}\n{\"text\":\""u8, 0xFF, .. "\"}\n{\"text\":\"two\",\"text\":\"x\"}\nno\n{\"text\":\"three\"}"u8]);
+        File.WriteAllBytes(Path.Combine(_folder, "b.txt"), [.. "four\n\n"u8, 0xFF, .. "\n\nfive"u8]);
+        string[] files = [Path.Combine(_folder, "a.jsonl"), Path.Combine(_folder, "b.txt")];
+
+        var (texts, problems) = PlainText.Read(files, BadRows.Skip);
+
+        Assert.Equal(["one", "three", "four", "five"], texts);
+        Assert.Equal([2, 3, 4, 5, 2], problems.Select(problem => problem.Row));
+        Assert.Contains("row 2", Assert.Throws<UserErrorException>(() => PlainText.Read([files[1]], BadRows.Fail)).Message, StringComparison.Ordinal);
+        var node = Node();
+        new PtxLoss(new PtxOptions { Files = files }, node).Dispose();
+        Assert.Contains(node.Lines.All, line => line.StartsWith("warning: PTX left out 5 malformed rows", StringComparison.Ordinal) && line.Contains("a.jsonl, row 2", StringComparison.Ordinal));
+        Assert.Throws<UserErrorException>(() => new PtxLoss(new PtxOptions { Files = files, OnBadRow = BadRows.Fail }, node));
+    }
+
+    [Fact]
+    public void The_first_row_says_what_is_wrong_When_none_is_right()
+    {
+        var file = Write("a.jsonl", "{\"instruction\":\"x\"}\n{\"instruction\":\"y\"}");
+
+        var error = Assert.Throws<UserErrorException>(() => PlainText.Read([file], BadRows.Skip));
+
+        Assert.Contains("holds no text; its row 1 has no \"text\"; give instruction files as data", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -189,7 +238,7 @@ public sealed class PtxLossTests : IDisposable
             new PtxOptions { Coefficient = -1, RowsPerStep = 0, MaxTokens = 1, MicroBatchTokens = 0 }.Problems().Select(p => p.Split(' ')[0]));
     }
 
-    private static Tensor Output(TinyModel model, MicroBatch batch)
+    private static Tensor Output(SiteModel model, MicroBatch batch)
     {
         using var scope = NewDisposeScope();
         var hidden = model.Embed(batch.TokenIds);
@@ -199,7 +248,7 @@ public sealed class PtxLossTests : IDisposable
     }
 
     // What the engine does: every part's shares, times its coefficient, summed.
-    private static float[] Gradients(TinyModel model, PtxLoss? loss, double coefficient, out double value, bool withPolicy = false)
+    private static float[] Gradients(SiteModel model, PtxLoss? loss, double coefficient, out double value, bool withPolicy = false)
     {
         using var scope = NewDisposeScope();
         var weights = model.AllParameters().Select(slot => slot.Value.requires_grad_(true)).ToArray();
@@ -248,7 +297,42 @@ public sealed class PtxLossTests : IDisposable
         var file = Write("text.txt", string.Join("\n\n", Enumerable.Range(0, rows).Select(row => new string((char)('a' + row), 3 + (row % 4)))));
         return new PtxLoss(
             new PtxOptions { Files = [file], RowsPerStep = rowsPerStep, MicroBatchTokens = microBatchTokens },
-            new TestNode().With<IModelCatalog>("models", new OneTokenizer()));
+            Node());
+    }
+
+    private TestNode Node() => new TestNode().With<IModelStore>("models", _store);
+
+    // What one update of the engine takes from the weights. Adam divides by the root of the mean square; beside so large
+    // an epsilon that is nothing, and the update is the gradient.
+    private (float[] Update, double Loss) EngineUpdate(int policyRows, bool withPtx)
+    {
+        const double Large = 1e4;
+        using var scope = NewDisposeScope();
+        using var model = new TinyModel(vocabulary: 258);
+        var options = new EngineOptions { MaxGradNorm = 0, Optimizer = new OptimizerOptions { Epsilon = Large } };
+        var node = new TestNode().With(new EnginePlugin());
+        using var engine = node.Create(new PluginChoice<ITrainingEngineFactory>("engine", options)).Create(new TrainingTarget(model, model.LanguageHead, null), node);
+        using var ptx = Loss(rows: 4, rowsPerStep: 3);
+        var parts = new List<ObjectivePart>();
+        if (policyRows > 0)
+            parts.Add(new ObjectivePart("policy", MicroBatches.Build(PolicyRows(policyRows), new MicroBatchCut { Tokens = 30 }, CPU), TokenCrossEntropy.Instance));
+        if (withPtx)
+            parts.Add(ptx.Next(CPU)!);
+        ParameterSlot[] slots = [.. model.Embedding.Parameters, .. model.Blocks[0].Parameters, .. model.LanguageHead.Parameters];
+        var before = slots.SelectMany(slot => LoraTests.Floats(slot.Value)).ToArray();
+        var report = engine.ComputeGradients(parts, default);
+        engine.Apply(Large);
+        var update = before.Zip(slots.SelectMany(slot => LoraTests.Floats(slot.Value)), (old, now) => old - now).ToArray();
+        return (update, withPtx ? report.Metrics["ptx/loss"] : 0);
+    }
+
+    private static Experience PolicyRows(int rows)
+    {
+        var tokens = Enumerable.Range(0, rows).Select(row => Enumerable.Range(0, 3 + (row % 5)).Select(t => ((row * 7) + (t * 13)) % 256).ToArray()).ToArray();
+        return new Experience(
+            Ragged.FromRows(tokens),
+            Ragged.FromRows(tokens.Select(row => row.Select((_, t) => t > 0).ToArray())),
+            new Dictionary<string, Ragged<float>>());
     }
 
     private string Write(string name, string content)
@@ -256,15 +340,6 @@ public sealed class PtxLossTests : IDisposable
         var file = Path.Combine(_folder, name);
         File.WriteAllText(file, content);
         return file;
-    }
-
-    private sealed class OneTokenizer : IModelCatalog
-    {
-        public IReadOnlyList<string> Names => ["policy"];
-
-        public string FolderOf(string name) => throw new NotSupportedException();
-
-        public TextModel TextOf(string name) => new(new ByteTokenizer(), null!);
     }
 
     private sealed class CountingSource(long iterations) : IBatchSource
@@ -292,22 +367,5 @@ public sealed class PtxLossTests : IDisposable
         public void Restore(IStateReader reader)
         {
         }
-    }
-
-    private sealed class TestState : IStateWriter, IStateReader
-    {
-        private readonly Dictionary<string, string> _documents = [];
-
-        public IReadOnlyList<string> TensorNames => [];
-
-        public void WriteTensor(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> data) => throw new NotSupportedException();
-
-        public void WriteJson(string name, string json) => _documents.Add(name, json);
-
-        public (ElementType Type, long[] Shape) Describe(string name) => throw new NotSupportedException();
-
-        public void ReadTensor(string name, Span<byte> destination) => throw new NotSupportedException();
-
-        public string ReadJson(string name) => _documents[name];
     }
 }

@@ -13,7 +13,7 @@ public sealed class ReferenceRoleTests : ScoringRoleConformance
 {
     protected override IScoringRole CreateRole(TestNode node)
     {
-        node.With<IModelStore>("models", new TinyStore().Add("reference", new TinyModel(vocabulary: 258)));
+        node.With<IModelStore>("models", new TinyStore().Add("reference", new TinyModel(vocabulary: 258, context: 128)));
         return new ReferenceRole(new ReferenceOptions { MicroBatchTokens = 64 }, node);
     }
 
@@ -22,7 +22,7 @@ public sealed class ReferenceRoleTests : ScoringRoleConformance
     {
         using var store = new TinyStore().Add("reference", new TinyModel());
         using var role = new ReferenceRole(new ReferenceOptions(), TinyNode.Over(store));
-        var rollout = SampleRollouts.OfRandomIds("x", 11) with { Temperature = .5 };
+        var rollout = SampleRollouts.OfRandomIds(new ByteTokenizer().Hash, 11) with { Temperature = .5 };
         var expected = SequenceScoring.LogProbs(store["reference"].Body, SequenceScoring.ResponsesOf(rollout), .5, 9999, default);
         var actual = role.Score(rollout, default);
         Assert.Equal(expected, actual.Values.Values.ToArray(), (a, b) => Math.Abs(a - b) < 1e-5);
@@ -35,7 +35,7 @@ public sealed class CriticRoleTests : ScoringRoleConformance
 {
     protected override IScoringRole CreateRole(TestNode node)
     {
-        node.With<IModelStore>("models", new TinyStore().Add("critic", new TinyModel(vocabulary: 258), hasValueHead: true));
+        node.With<IModelStore>("models", new TinyStore().Add("critic", new TinyModel(vocabulary: 258, context: 128), hasValueHead: true));
         return new CriticRole(new CriticOptions { MicroBatchTokens = 64 }, node);
     }
 
@@ -44,7 +44,7 @@ public sealed class CriticRoleTests : ScoringRoleConformance
     {
         using var store = new TinyStore().Add("critic", new TinyModel(), hasValueHead: true);
         using var role = new CriticRole(new CriticOptions(), TinyNode.Over(store));
-        var rollout = SampleRollouts.OfRandomIds("x", 11, rows: 2, longest: 9);
+        var rollout = SampleRollouts.OfRandomIds(new ByteTokenizer().Hash, 11, rows: 2, longest: 9);
         var other = rollout.Tokens.Values.ToArray();
         other[^1] = (other[^1] + 1) % 11;
         var before = role.Score(rollout, default).Values.Values.ToArray();
@@ -60,6 +60,43 @@ public sealed class CriticRoleTests : ScoringRoleConformance
         Assert.Contains("models.critic.head = value", Assert.Throws<UserErrorException>(() => new CriticRole(new CriticOptions(), node)).Message, StringComparison.Ordinal);
         Assert.Equal(0, store.Loans);
     }
+}
+
+[Trait("Category", "CI")]
+public sealed class RolloutFitTests
+{
+    [Theory]
+    [InlineData("critic")]
+    [InlineData("reference")]
+    public void Ids_of_another_tokenizer_are_refused_by_hash_with_the_model_and_what_to_do(string model)
+    {
+        using var store = new TinyStore().Add(model, new TinyModel(vocabulary: 258), hasValueHead: true);
+        using var role = Role(model, store);
+        var own = new ByteTokenizer();
+        var rollout = SampleRollouts.OfRandomIds("another-hash", 11);
+        var error = Assert.Throws<UserErrorException>(() => role.Score(rollout, default));
+        Assert.Contains($"models.{model} has the tokenizer {own.Hash}", error.Message, StringComparison.Ordinal);
+        Assert.Contains("another-hash", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"Set models.{model}.path", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("critic")]
+    [InlineData("reference")]
+    public void Rows_beyond_the_context_are_refused_with_both_lengths(string model)
+    {
+        using var store = new TinyStore().Add(model, new TinyModel(context: 8), hasValueHead: true);
+        using var role = Role(model, store);
+        var rollout = SampleRollouts.OfRandomIds(new ByteTokenizer().Hash, 11);
+        var error = Assert.Throws<UserErrorException>(() => role.Score(rollout, default));
+        Assert.Contains($"models.{model} takes 8 tokens, but row 2 of batch 1.0 has", error.Message, StringComparison.Ordinal);
+        Assert.Contains("max-new-tokens", error.Message, StringComparison.Ordinal);
+        Assert.Equal(2, role.Score(SampleRollouts.Pick(rollout, [0, 1]), default).Values.Rows);
+    }
+
+    private static IScoringRole Role(string model, TinyStore store) => model == "critic"
+        ? new CriticRole(new CriticOptions(), TinyNode.Over(store))
+        : new ReferenceRole(new ReferenceOptions(), TinyNode.Over(store));
 }
 
 [Trait("Category", "CI")]

@@ -1,5 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Text;
+using ColossalChat.UnitTests.Rlhf.Support;
 using Xunit;
 
 namespace ColossalChat.UnitTests.Text;
@@ -162,7 +163,7 @@ public sealed class BatchSourceTests : IDisposable
     [DataFact]
     public void Resuming_on_other_data_is_refused()
     {
-        var state = new SavedState();
+        var state = new MemoryState();
         _instruct.Value.Capture(state);
         Instruct().Restore(state);
         var other = Create(Node(), new SftBatchOptions { Files = [TestData.PathOf("instruct", "alpaca_zh_demo.json")], Epochs = 2 });

@@ -1,5 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Text;
+using ColossalChat.UnitTests.Rlhf.Support;
 using Xunit;
 
 namespace ColossalChat.UnitTests.Text;
@@ -131,7 +132,7 @@ public sealed class PromptSourceTests
     [DataFact]
     public void Resuming_on_other_data_is_refused()
     {
-        var state = new SavedState();
+        var state = new MemoryState();
         Stories().Capture(state);
         Stories().Restore(state);
         Assert.Throws<UserErrorException>(() => Stories(seed: 2).Restore(state));
@@ -153,22 +154,4 @@ public sealed class PromptSourceTests
 
     private static string Flat(PromptBatch batch) =>
         $"{string.Join(' ', batch.Tokens.Values.ToArray())} {string.Join(' ', batch.PromptIds)} {string.Join(' ', batch.SampleIndexes)} {string.Join(' ', batch.DataJson)}";
-}
-
-/// <summary>State in memory.</summary>
-internal sealed class SavedState : IStateWriter, IStateReader
-{
-    private readonly Dictionary<string, string> _json = [];
-
-    public IReadOnlyList<string> TensorNames => [];
-
-    public void WriteJson(string name, string json) => _json.Add(name, json);
-
-    public string ReadJson(string name) => _json[name];
-
-    public void WriteTensor(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> data) => throw new NotSupportedException();
-
-    public (ElementType Type, long[] Shape) Describe(string name) => throw new NotSupportedException();
-
-    public void ReadTensor(string name, Span<byte> destination) => throw new NotSupportedException();
 }

@@ -32,15 +32,19 @@ internal static class SentencePieceJson
         });
     }
 
+    /// <summary>The vocabulary in the order of ids, up to the file's other parts.</summary>
     // Field 1 of the file is a piece: text (1), score (2), type (3); none of these pieces is longer than 127 bytes.
-    private static List<(string Text, float Score)> Pieces(byte[] model)
+    internal static List<(string Text, float Score, int Type)> Pieces(byte[] model)
     {
-        var pieces = new List<(string, float)>();
+        var pieces = new List<(string, float, int)>();
         for (var at = 0; at < model.Length && model[at] == 0x0A; at += 2 + model[at + 1])
         {
-            var text = Encoding.UTF8.GetString(model, at + 4, model[at + 3]);
-            var score = at + 4 + model[at + 3];
-            pieces.Add((text, model[score] == 0x15 ? BitConverter.ToSingle(model, score + 1) : 0));
+            var (text, end) = (at + 4 + model[at + 3], at + 2 + model[at + 1]);
+            var type = text < end && model[text] == 0x15 ? text + 5 : text;
+            pieces.Add((
+                Encoding.UTF8.GetString(model, at + 4, model[at + 3]),
+                type > text ? BitConverter.ToSingle(model, text + 1) : 0,
+                type < end && model[type] == 0x18 ? model[type + 1] : 1));
         }
 
         return pieces;

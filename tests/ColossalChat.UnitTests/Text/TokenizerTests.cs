@@ -16,6 +16,17 @@ public sealed class TokenizerTests
         "<s></s><unk><|endoftext|><|im_start|>user", "def f(x):\n    return x ** 2  # 平方", "1234567890 3.14159 -7", "\u0000\u0001\u007f", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 \u200b zero width",
     ];
 
+    // What a tokenizer may take for something else: its own marks and special tokens, white space of every kind, characters
+    // beyond the first plane beside letters and signs.
+    private static readonly string[] Odd =
+    [
+        "<0x0A> <0xE4><0xBD>", "<unk> <pad> [INST] x [/INST] <<SYS>>", "<|im_end|>\n<|im_start|>assistant", "▁▁ a ▁b", " <s> </s>", "Ġhello Ċ",
+        "                    twenty spaces", "a\t\t b \n \n  c\r\n\r\n", "end with spaces   ", "\u3000全角　空格\u00a0nbsp\u2003em", "x\u0085y\u2028z\u200b",
+        "I'm you're they've he'll she'd it's can't 'sup O'Neil's IT'S", "don\u2019t", "3.14e-10, 1,000,000; ½ ² Ⅷ ٣٤٥ 三百", "a𝔘b 𝔘! x𝟙𝟚 𠀀好𠀀! 𓀀", "e\u0301 n\u0303o",
+        "🏳️‍🌈🇨🇳👍🏽!!! 😀😀😀 ok😀ok 1️⃣", "ไทย हिन्दी ქართული ʼn ß İı", "\u0000\u001f\u0080\ufffd\ufeff", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "=====-----_____......!!!!!",
+        "https://example.org/a_b?c=d&e=%20#f", "{\"键\": [1, 2.5, null]}\n", "\\n \\u4f60 C:\\路径",
+    ];
+
     private static TextModel Stories => TextNode.Open(TestData.PathOf("stories260K"));
 
     [DataFact]
@@ -58,6 +69,43 @@ public sealed class TokenizerTests
 
         // SentencePiece's own mark for a space cannot be told from a space.
         Assert.Equal("a b", Llama2().Tokenizer.Decode(Llama2().Tokenizer.Encode("a\u2581b")));
+    }
+
+    [DataFact]
+    public void Ids_equal_those_of_a_naive_implementation_on_every_text()
+    {
+        var stories = new NaiveSentencePiece(File.ReadAllBytes(TestData.PathOf("stories260K", "tokenizer.model")));
+        var llama2 = new NaiveSentencePiece(File.ReadAllBytes(TestData.PathOf("tokenizers", "llama2", "tokenizer.model")));
+        var gpt2 = new NaiveByteLevel(
+            File.ReadAllText(TestData.PathOf("tokenizers", "gpt2", "vocab.json")), File.ReadLines(TestData.PathOf("tokenizers", "gpt2", "merges.txt")));
+        foreach (var text in Corpus.Concat(Odd).Concat(RealTexts()))
+        {
+            foreach (var (naive, tokenizer) in new[] { (stories, Stories.Tokenizer), (llama2, Llama2().Tokenizer) })
+            {
+                AssertSame(text, naive.Encode(text), tokenizer.Encode(text));
+                AssertSame(text, naive.Encode(text, continues: true), tokenizer.EncodeContinuation(text));
+            }
+
+            AssertSame(text, gpt2.Encode(text), Gpt2().Tokenizer.Encode(text));
+        }
+    }
+
+    [DataFact]
+    public void Ids_equal_those_of_a_naive_implementation_on_random_text()
+    {
+        var llama2 = new NaiveSentencePiece(File.ReadAllBytes(TestData.PathOf("tokenizers", "llama2", "tokenizer.model")));
+        var gpt2 = new NaiveByteLevel(
+            File.ReadAllText(TestData.PathOf("tokenizers", "gpt2", "vocab.json")), File.ReadLines(TestData.PathOf("tokenizers", "gpt2", "merges.txt")));
+        // Scraps of the corpus in any order: breaks fall in the middle of words, marks and characters of several code units.
+        var scraps = Corpus.Concat(Odd).SelectMany(text => text.EnumerateRunes().Chunk(3)).Select(runes => string.Concat(runes.Select(rune => rune.ToString()))).ToArray();
+        Gen.Int[0, scraps.Length - 1].Array[1, 12].Sample(
+            picks =>
+            {
+                var text = string.Concat(picks.Select(pick => scraps[pick]));
+                AssertSame(text, llama2.Encode(text), Llama2().Tokenizer.Encode(text));
+                AssertSame(text, gpt2.Encode(text), Gpt2().Tokenizer.Encode(text));
+            },
+            iter: 2_000);
     }
 
     [DataFact]
@@ -185,6 +233,16 @@ public sealed class TokenizerTests
         folder.Write("config.json", """{ "eos_token_id": 9999 }""");
         Assert.Contains("9999", Assert.Throws<UserErrorException>(() => TextNode.Open(folder.FullName)).Message, StringComparison.Ordinal);
     }
+
+    // Instructions and answers as they are trained on, in both languages, and a story.
+    private static IEnumerable<string> RealTexts() => new[] { "alpaca_en_demo.json", "alpaca_zh_demo.json" }
+        .SelectMany(file => JsonDocument.Parse(File.ReadAllBytes(TestData.PathOf("instruct", file))).RootElement.EnumerateArray().Take(60).ToArray())
+        .SelectMany(row => new[] { row.GetProperty("instruction").GetString()!, row.GetProperty("output").GetString()! })
+        .Append(string.Join('\n', File.ReadLines(TestData.PathOf("text", "tinystories.txt")).Take(20)))
+        .Select(text => text.Length > 300 ? text[..300] : text);
+
+    private static void AssertSame(string text, IReadOnlyList<int> expected, IReadOnlyList<int> actual) =>
+        Assert.True(expected.SequenceEqual(actual), $"{JsonSerializer.Serialize(text)}\nreference {string.Join(' ', expected)}\nseen      {string.Join(' ', actual)}");
 
     internal static TextModel Llama2() => TextNode.Open(TestData.PathOf("tokenizers", "llama2"));
 

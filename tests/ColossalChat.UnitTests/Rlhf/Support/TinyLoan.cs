@@ -13,11 +13,13 @@ internal sealed class TinyStore : IModelStore, IDisposable
 
     public IReadOnlyList<string> Names => [.. _models.Keys];
 
-    public int Loans { get; set; }
+    public IReadOnlyList<string> Borrowed => [.. _models.Values.Where(model => model.Loans > 0).Select(model => model.Name).Order(StringComparer.Ordinal)];
+
+    public int Loans => _models.Values.Sum(model => model.Loans);
 
     public TinyStore Add(string name, ICausalModel body, bool hasValueHead = false)
     {
-        _models[name] = new TinyLoan(name, body, hasValueHead ? new TinyValueHead(body) : null, this);
+        _models[name] = new TinyLoan(name, body, hasValueHead ? new TinyValueHead(body) : null);
         return this;
     }
 
@@ -25,8 +27,9 @@ internal sealed class TinyStore : IModelStore, IDisposable
 
     public IBorrowedModel Borrow(string name)
     {
-        Loans++;
-        return _models[name];
+        var model = _models[name];
+        model.Loans++;
+        return model;
     }
 
     public void Dispose()
@@ -37,7 +40,7 @@ internal sealed class TinyStore : IModelStore, IDisposable
 }
 
 /// <summary>A model whose loan costs nothing; it must be active while it computes.</summary>
-internal sealed class TinyLoan(string name, ICausalModel body, IOutputHead? valueHead, TinyStore store) : IBorrowedModel
+internal sealed class TinyLoan(string name, ICausalModel body, IOutputHead? valueHead) : IBorrowedModel
 {
     public string Name => name;
 
@@ -57,6 +60,8 @@ internal sealed class TinyLoan(string name, ICausalModel body, IOutputHead? valu
 
     public bool IsActive { get; private set; }
 
+    public int Loans { get; set; }
+
     public string? ExportedTo { get; private set; }
 
     public IDisposable Activate()
@@ -69,7 +74,7 @@ internal sealed class TinyLoan(string name, ICausalModel body, IOutputHead? valu
 
     public void Export(string folder) => ExportedTo = folder;
 
-    public void Dispose() => store.Loans--;
+    public void Dispose() => Loans--;
 
     public void Free()
     {

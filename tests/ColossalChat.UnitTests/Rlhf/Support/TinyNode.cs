@@ -24,6 +24,10 @@ internal static class TinyNode
         return trainer.End();
     }
 
+    /// <summary>A trainer's numbers but those that depend on the clock.</summary>
+    public static Dictionary<string, double> WithoutSpeed(IReadOnlyDictionary<string, double> metrics) =>
+        metrics.Where(metric => !metric.Key.StartsWith("perf/", StringComparison.Ordinal)).ToDictionary();
+
     /// <summary>Prompts of one token each.</summary>
     public static PromptBatch Prompts(BatchId batch, int rows, int token = 1) => new(
         batch,

@@ -42,7 +42,7 @@ public sealed class LlamaTrainingTests
             trainer.Capture(state);
             resumed.Restore(state);
             for (var i = 21; i <= 40; i++)
-                Assert.Equal(TinyNode.Train(trainer, Sequences(), i, 40), TinyNode.Train(resumed, Sequences(), i, 40));
+                Assert.Equal(TinyNode.WithoutSpeed(TinyNode.Train(trainer, Sequences(), i, 40)), TinyNode.WithoutSpeed(TinyNode.Train(resumed, Sequences(), i, 40)));
             Assert.Equal(trainer.Publish(1, 1, default), resumed.Publish(1, 1, default));
             Assert.True(trainer.Evaluate([Sequences()], default)["eval/loss"] < .5 * before);
         }

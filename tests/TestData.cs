@@ -1,10 +1,11 @@
-using Xunit;
+namespace ColossalChat;
 
-namespace ColossalChat.UnitTests;
-
-/// <summary>Real input that stands beside the project, not in it.</summary>
+/// <summary>Real input that stands beside the project, not in it; one idea of it for all test projects.</summary>
 public static class TestData
 {
+    // What is in it for certain; an empty or half copied folder is not it.
+    private const string Known = "stories260K";
+
     /// <summary>Its folder, or null where it is absent: <c>COLOSSALCHAT_TESTDATA</c>, else <c>../shared/data</c> from the project's root.</summary>
     public static string? Folder { get; } = Find();
 
@@ -20,29 +21,31 @@ public static class TestData
     private static string? Find()
     {
         if (Environment.GetEnvironmentVariable("COLOSSALCHAT_TESTDATA") is { Length: > 0 } named)
-            return Directory.Exists(named) ? named : null;
+            return IsIt(named) ? Path.GetFullPath(named) : null;
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             if (!File.Exists(Path.Combine(folder.FullName, "ColossalChat.sln")))
                 continue;
             var data = Path.Combine(folder.FullName, "..", "shared", "data");
-            return Directory.Exists(data) ? Path.GetFullPath(data) : null;
+            return IsIt(data) ? Path.GetFullPath(data) : null;
         }
 
         return null;
     }
+
+    private static bool IsIt(string folder) => Directory.Exists(Path.Combine(folder, Known));
 }
 
 /// <summary>A test that needs the shared data; skipped and named where it is absent.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class DataFactAttribute : FactAttribute
+public sealed class DataFactAttribute : Xunit.FactAttribute
 {
     public DataFactAttribute() => Skip = TestData.MissingMessage;
 }
 
 /// <summary>Like <see cref="DataFactAttribute"/>, for theories.</summary>
 [AttributeUsage(AttributeTargets.Method)]
-public sealed class DataTheoryAttribute : TheoryAttribute
+public sealed class DataTheoryAttribute : Xunit.TheoryAttribute
 {
     public DataTheoryAttribute() => Skip = TestData.MissingMessage;
 }

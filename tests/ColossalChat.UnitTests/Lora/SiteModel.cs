@@ -4,9 +4,9 @@ using static TorchSharp.torch;
 namespace ColossalChat.UnitTests.Lora;
 
 /// <summary>The smallest thing with linear sites: each block is h + o(tanh(q(h)) * v(h)), without attention.</summary>
-internal sealed class TinyModel : ICausalModel
+internal sealed class SiteModel : ICausalModel
 {
-    public TinyModel(int vocabulary = 11, int hidden = 8, int layers = 2, bool tiedHead = false, ScalarType precision = ScalarType.Float32)
+    public SiteModel(int vocabulary = 11, int hidden = 8, int layers = 2, bool tiedHead = false, ScalarType precision = ScalarType.Float32)
     {
         Shape = new ModelShape("tiny", vocabulary, hidden, layers, 1, 1, hidden, 64);
         Precision = precision;
@@ -81,10 +81,10 @@ internal sealed class TinyModel : ICausalModel
 
         public ILinearAdapter? Adapter { get; set; }
 
-        public Tensor Forward(Tensor input)
+        public Tensor Forward(Tensor input, SequenceLayout? layout = null)
         {
             var output = nn.functional.linear(input, Weight.Value);
-            return Adapter?.Forward(input, output) ?? output;
+            return (layout is null ? Adapter?.Forward(input, output) : Adapter?.Forward(input, output, layout)) ?? output;
         }
     }
 
@@ -103,7 +103,7 @@ internal sealed class TinyModel : ICausalModel
         public IReadOnlyList<ILinearSite> Linears => _sites;
 
         public Tensor Forward(Tensor hidden, SequenceLayout layout) =>
-            hidden + _sites[3].Forward(_sites[0].Forward(hidden).tanh() * _sites[2].Forward(hidden) + _sites[1].Forward(hidden));
+            hidden + _sites[3].Forward(_sites[0].Forward(hidden, layout).tanh() * _sites[2].Forward(hidden, layout) + _sites[1].Forward(hidden, layout), layout);
 
         public Tensor Forward(Tensor hidden, IKeyValueCache cache, CacheStep step) =>
             throw new NotSupportedException("The tiny model does not generate.");
