@@ -97,6 +97,7 @@ public sealed class CollectiveFailureTests
     public async Task A_broken_group_meets_again(string kind, string links)
     {
         using var place = new MeetingPlace(links);
+        using var bothAreDone = new Barrier(2);
         await MeetingPlace.EachRank(2, rank =>
         {
             for (var round = 0; round < 3; round++)
@@ -105,6 +106,7 @@ public sealed class CollectiveFailureTests
                 using var buffer = ones(1000);
                 collective.AllReduce(buffer);
                 Assert.Equal(2000, buffer.sum().item<float>());
+                Assert.True(bothAreDone.SignalAndWait(Limit));
                 collective.Abort("again.");
                 Assert.Throws<IOException>(collective.Barrier);
             }
