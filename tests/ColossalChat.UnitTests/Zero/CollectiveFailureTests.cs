@@ -53,9 +53,11 @@ public sealed class CollectiveFailureTests
     [MemberData(nameof(Cases))]
     public async Task An_aborted_group_fails_at_every_rank_with_the_first_reason(string kind, string links)
     {
+        using var allAreDone = new Barrier(3);
         await Each(kind, links, 3, Deadline, collective =>
         {
             collective.Barrier();
+            Assert.True(allAreDone.SignalAndWait(Limit));
             if (collective.Rank == 1)
             {
                 collective.Abort("rank 1 ran out of memory.");
