@@ -21,7 +21,7 @@ internal static class RankTeam
         try
         {
             for (var rank = 0; rank < ranks; rank++)
-                team.Add(Start(["--child-rank", Text(rank), "--ranks", Text(ranks), "--meet", $"dir:{folder}", "--bytes", Text(bytes), "--repetitions", Text(repetitions), "--kinds", .. kinds]));
+                team.Add(Start(["--child-rank", Text(rank), "--ranks", Text(ranks), "--meet", $"dir:{folder}", "--bytes", Text(bytes), "--repetitions", Text(repetitions), .. kinds.SelectMany(kind => (string[])["--kinds", kind])]));
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             limit.CancelAfter(s_limit);
             var answers = await Task.WhenAll(team.Select(process => AnswerAsync(process, limit.Token)));
