@@ -48,6 +48,15 @@ public interface INodeContext
     /// <summary>Brings the ranks of a group together.</summary>
     IPeerLinks Peers { get; }
 
+    /// <summary>Brings together ranks of groups that spread over processes or machines.</summary>
+    /// <param name="address">
+    /// <c>dir:PATH</c>, a directory that all see, for processes of one machine; <c>tcp://HOST:PORT</c>, where rank 0 of each
+    /// group keeps a board, for any machines.
+    /// </param>
+    /// <exception cref="UserErrorException">The address has another form.</exception>
+    /// <exception cref="NotSupportedException">This node has no way to other processes.</exception>
+    IPeerLinks PeersAt(string address) => throw new NotSupportedException($"Node '{NodeName}' cannot meet ranks at {address}.");
+
     /// <summary>Which rank of which group the roles of this context are; alone unless the run has several trainer ranks.</summary>
     RankPlace Place => RankPlace.Alone;
 

@@ -54,6 +54,9 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 
     public IPeerLinks Peers { get; } = new InProcessPeerLinks();
 
+    /// <inheritdoc/>
+    public IPeerLinks PeersAt(string address) => PeerAddress.Open(address);
+
     public IDeviceLeases Devices { get; } = setup.Devices ?? new DeviceLeases();
 
     public INodeLog Log => setup.Log;

@@ -18,6 +18,7 @@ internal sealed class ControlLines : IDisposable
     private readonly RankPlace _place;
     private readonly Socket?[] _sockets;
     private readonly bool[] _isGone;
+    private readonly Thread? _listening;
     private readonly Dictionary<(int Peer, string Key), string> _words = [];
     private int[] _gone = [];
     private volatile string? _brokenBy;
@@ -27,7 +28,10 @@ internal sealed class ControlLines : IDisposable
     {
         (_place, _sockets, _isGone) = (place, sockets, new bool[place.Ranks]);
         if (place.Ranks > 1)
-            new Thread(Listen) { IsBackground = true, Name = $"{place.Group} {place.Rank} control" }.Start();
+        {
+            _listening = new Thread(Listen) { IsBackground = true, Name = $"{place.Group} {place.Rank} control" };
+            _listening.Start();
+        }
     }
 
     private enum Kind : byte
@@ -97,9 +101,12 @@ internal sealed class ControlLines : IDisposable
         for (var peer = 0; peer < _place.Ranks; peer++)
             Send(peer, Kind.Farewell, "");
         _isDisposed = true;
-        // Wakes the listening thread, which closes the sockets; the farewell still goes out before the end of the stream.
+        // Wakes the listening thread; the farewell still goes out before the end of the stream.
         foreach (var socket in _sockets)
             Shut(socket);
+        _listening?.Join();
+        foreach (var socket in _sockets)
+            socket?.Dispose();
     }
 
     private static void Shut(Socket? socket)
@@ -108,10 +115,10 @@ internal sealed class ControlLines : IDisposable
         {
             socket?.Shutdown(SocketShutdown.Both);
         }
-        catch (SocketException)
+        catch (SocketException error) when (error.SocketErrorCode == SocketError.NotConnected)
         {
-            // The other end has closed already: nothing to shut, but the listener must still be woken.
-            socket!.Dispose();
+            // The other end was faster; the listening thread knows already.
+            return;
         }
     }
 
@@ -157,27 +164,16 @@ internal sealed class ControlLines : IDisposable
     private void Listen()
     {
         var open = Enumerable.Range(0, _place.Ranks).Where(rank => _sockets[rank] is not null).ToDictionary(rank => _sockets[rank]!);
-        try
+        while (!_isDisposed && open.Count > 0)
         {
-            while (!_isDisposed && open.Count > 0)
+            var readable = open.Keys.ToList();
+            Socket.Select(readable, null, null, -1);
+            foreach (var socket in readable.Where(socket => !Read(open[socket], socket)))
             {
-                var readable = open.Keys.ToList();
-                Socket.Select(readable, null, null, -1);
-                foreach (var socket in readable.Where(socket => !Read(open[socket], socket)))
-                {
-                    MarkGone(open[socket]);
-                    open.Remove(socket);
-                }
+                MarkGone(open[socket]);
+                open.Remove(socket);
             }
         }
-        catch (ObjectDisposedException) when (_isDisposed)
-        {
-            // Disposed between two reads: the end that was asked for.
-            open.Clear();
-        }
-
-        foreach (var socket in _sockets)
-            socket?.Dispose();
     }
 
     // False at the end of the stream, or when the other end talks nonsense.

@@ -47,8 +47,9 @@ internal sealed class SocketPeerGroup : IPeerGroup
         }
         catch (IOException)
         {
-            // Somebody gave up while the others finished: those who are left meet again.
-            return false;
+            // Somebody gave up while the others finished: those who are left meet again. But only who has met everybody can
+            // break the group, so then it did meet, and its users learn the reason.
+            return _control.BrokenBy is not null;
         }
     }
 

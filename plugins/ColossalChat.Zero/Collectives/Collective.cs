@@ -48,7 +48,7 @@ internal abstract class Collective(IPeerGroup group, TimeSpan deadline) : IColle
         if (Begin(CollectiveOperation.ReduceScatter, buffer, ownSlice) is { } call)
             Run(call, buffer, ownSlice);
         else
-            ownSlice.copy_(buffer).Dispose();
+            ownSlice.copy_(buffer);
     }
 
     /// <inheritdoc/>
@@ -60,7 +60,7 @@ internal abstract class Collective(IPeerGroup group, TimeSpan deadline) : IColle
         if (Begin(CollectiveOperation.AllGather, buffer, ownSlice) is { } call)
             Run(call, buffer, ownSlice);
         else
-            buffer.copy_(ownSlice).Dispose();
+            buffer.copy_(ownSlice);
     }
 
     /// <inheritdoc/>

@@ -31,6 +31,19 @@ public sealed class MeetingPlace : IDisposable
     /// <summary>Files left by ranks that met in the directory.</summary>
     public string[] LeftBehind => Directory.Exists(_directory) ? Directory.GetFileSystemEntries(_directory, "*", SearchOption.AllDirectories) : [];
 
+    /// <summary>Shared memory that has a name now.</summary>
+    public static string[] Segments() => Directory.Exists("/dev/shm") ? Directory.GetFiles("/dev/shm", "colossalchat-*") : [];
+
+    /// <summary>
+    /// True when no name in shared memory has stayed that was not there before. Other tests and processes make some too, which
+    /// go by themselves.
+    /// </summary>
+    public static bool NothingStays(IEnumerable<string> before)
+    {
+        var made = Segments().Except(before).ToArray();
+        return SpinWait.SpinUntil(() => !made.Any(File.Exists), TimeSpan.FromSeconds(10));
+    }
+
     public static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

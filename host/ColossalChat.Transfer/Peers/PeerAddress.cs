@@ -1,0 +1,21 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>Peer links by the address that ranks are told.</summary>
+public static class PeerAddress
+{
+    private const string Directory = "dir:";
+    private const string Socket = "tcp";
+
+    /// <summary>Opens <c>dir:PATH</c> or <c>tcp://HOST:PORT</c>.</summary>
+    /// <exception cref="UserErrorException">The address has another form.</exception>
+    public static IPeerLinks Open(string address)
+    {
+        if (address.StartsWith(Directory, StringComparison.Ordinal) && address.Length > Directory.Length)
+            return new DirectoryPeerLinks(Path.GetFullPath(address[Directory.Length..]));
+        if (Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme == Socket && uri.Host.Length > 0 && uri.Port is > 0 and <= 65535)
+            return new SocketPeerLinks(uri.Host, uri.Port);
+        throw new UserErrorException($"Ranks cannot meet at '{address}'; give dir:PATH, or tcp://HOST:PORT with rank 0's machine.");
+    }
+}
