@@ -48,9 +48,26 @@ public sealed record EngineOptions : ICheckedOptions
     [DefaultPlugin("none")]
     public PluginChoice<IShardingStrategy> Sharding { get; init; } = new("none");
 
+    /// <summary>How the ranks talk to each other.</summary>
+    [DefaultPlugin("auto")]
+    public PluginChoice<ICollectiveFactory> Collective { get; init; } = new("auto");
+
+    /// <summary>Every so manieth block keeps its input only and computes again in backward: 0 none, 1 all; default 0.</summary>
+    public int ActivationCheckpointing { get; init; }
+
+    /// <summary>Threads of one rank; 0 takes the cores, shared among the ranks. 0 or more; default 0.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Folder for states on disk; empty takes the run's. Default empty.</summary>
+    public string OffloadFolder { get; init; } = "";
+
     /// <inheritdoc/>
     public IEnumerable<string> Problems()
     {
+        if (ActivationCheckpointing < 0)
+            yield return $"activation-checkpointing is {ActivationCheckpointing}; it must be 0 (none), 1 (all blocks) or n (every n-th).";
+        if (Threads < 0)
+            yield return $"threads is {Threads}; it must be 0 (the cores, shared among the ranks) or more.";
         if (MaxGradNorm is not >= 0)
             yield return $"max-grad-norm is {MaxGradNorm}; it must be 0 (off) or more.";
         if (MicroBatchTokens < 1)

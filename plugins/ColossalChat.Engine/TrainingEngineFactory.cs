@@ -8,6 +8,25 @@ namespace ColossalChat.Engine;
 public sealed class TrainingEngineFactory(EngineOptions options) : ITrainingEngineFactory
 {
     /// <inheritdoc/>
-    public ITrainingEngine Create(TrainingTarget target, INodeContext context) =>
-        new TrainingEngine(target, options, context.Create(options.Sharding), new SingleRank());
+    public ITrainingEngine Create(TrainingTarget target, INodeContext context)
+    {
+        var place = context.Place;
+        var settings = options.Threads > 0 || place.Ranks == 1
+            ? options
+            : options with { Threads = Math.Max(1, Environment.ProcessorCount / place.Ranks) };
+        var folder = options.OffloadFolder.Length > 0
+            ? options.OffloadFolder
+            : Path.Combine(context.RunFolder ?? Path.GetTempPath(), "offload");
+        var sharding = context.Create(options.Sharding);
+        var collective = context.Create(options.Collective).Create(place, target.Body.Device, context);
+        try
+        {
+            return new TrainingEngine(target, settings, sharding, collective, folder);
+        }
+        catch
+        {
+            collective.Dispose();
+            throw;
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using ColossalChat.Numerics.Kernels;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Numerics;
@@ -63,6 +64,8 @@ public static class TokenLogProbs
         long elementsPerPiece = DefaultElementsPerPiece)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(temperature);
+        if (HostRows.CanOpen(logits) && !parts.HasFlag(TokenScoreParts.DifferentiableEntropy))
+            return TokenScoring.Of(logits, targets, temperature, parts);
         using var scope = NewDisposeScope();
         var (positions, vocabulary) = (logits.shape[0], logits.shape[1]);
         var rows = Math.Max(1, elementsPerPiece / Math.Max(1, vocabulary));

@@ -48,7 +48,33 @@ public interface ITrainingEngine : IStatefulRole, IDisposable
 
     /// <summary>Parameters that train.</summary>
     IReadOnlyList<ParameterSlot> Trainable { get; }
+
+    /// <summary>
+    /// Makes the values of these parameters readable on this rank until the result is disposed, wherever they lie now.
+    /// Every rank calls it with the same parameters in the same order; the default is for engines that hold all weights.
+    /// </summary>
+    /// <param name="slots">Parameters of the model; those that do not train are readable always.</param>
+    IDisposable ReadWeights(IReadOnlyList<ParameterSlot> slots) => Nothing.Instance;
+
+    /// <summary>Memory and communication of this rank so far.</summary>
+    EngineUsage Usage => default;
+
+    private sealed class Nothing : IDisposable
+    {
+        public static readonly Nothing Instance = new();
+
+        public void Dispose()
+        {
+            // Nothing was gathered.
+        }
+    }
 }
+
+/// <summary>What one rank holds and how long it communicated.</summary>
+/// <param name="Memory">Bytes now.</param>
+/// <param name="Communication">Time of all communication since the engine was made.</param>
+/// <param name="Exposed">The part of it that computation waited for.</param>
+public readonly record struct EngineUsage(ShardMemory Memory, TimeSpan Communication, TimeSpan Exposed);
 
 /// <summary>One objective over one window.</summary>
 /// <param name="Name">Prefix of its metrics.</param>

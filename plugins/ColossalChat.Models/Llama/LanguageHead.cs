@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace ColossalChat.Models.Llama;
 
 /// <summary>Final norm and the layer that gives each token of the vocabulary a logit.</summary>
-internal sealed class LanguageHead(RootMeanSquareNorm norm, LinearSite output) : IOutputHead
+internal sealed class LanguageHead(NormPart norm, LinearSite output) : IOutputHead
 {
     /// <inheritdoc/>
     public IReadOnlyList<ParameterSlot> Parameters { get; } = [.. norm.Parameters, output.Weight];

@@ -1,5 +1,6 @@
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Models.Cache;
+using ColossalChat.Numerics;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Models.Llama;
@@ -13,8 +14,8 @@ internal sealed class LlamaBlock : IModelBlock
     private readonly int _layer;
     private readonly LlamaConfig _config;
     private readonly RotaryTable _rotary;
-    private readonly RootMeanSquareNorm _attentionNorm;
-    private readonly RootMeanSquareNorm _feedForwardNorm;
+    private readonly NormPart _attentionNorm;
+    private readonly NormPart _feedForwardNorm;
     private readonly LinearSite _query;
     private readonly LinearSite _key;
     private readonly LinearSite _value;
@@ -41,12 +42,12 @@ internal sealed class LlamaBlock : IModelBlock
             hasBias ? Add(name + ".bias", outputs) : null);
 
         var (queries, keys) = (shape.Heads * config.HeadSize, shape.KeyValueHeads * config.HeadSize);
-        _attentionNorm = new RootMeanSquareNorm(Add("input_layernorm.weight", shape.HiddenSize), config.NormEpsilon);
+        _attentionNorm = new NormPart(Add("input_layernorm.weight", shape.HiddenSize), config.NormEpsilon);
         _query = NewSite("self_attn.q_proj", queries, shape.HiddenSize, config.AttentionBias);
         _key = NewSite("self_attn.k_proj", keys, shape.HiddenSize, config.AttentionBias);
         _value = NewSite("self_attn.v_proj", keys, shape.HiddenSize, config.AttentionBias);
         _output = NewSite("self_attn.o_proj", shape.HiddenSize, queries, config.AttentionBias);
-        _feedForwardNorm = new RootMeanSquareNorm(Add("post_attention_layernorm.weight", shape.HiddenSize), config.NormEpsilon);
+        _feedForwardNorm = new NormPart(Add("post_attention_layernorm.weight", shape.HiddenSize), config.NormEpsilon);
         _gate = NewSite("mlp.gate_proj", shape.FeedForwardSize, shape.HiddenSize, config.FeedForwardBias);
         _up = NewSite("mlp.up_proj", shape.FeedForwardSize, shape.HiddenSize, config.FeedForwardBias);
         _down = NewSite("mlp.down_proj", shape.HiddenSize, shape.FeedForwardSize, config.FeedForwardBias);
@@ -87,7 +88,7 @@ internal sealed class LlamaBlock : IModelBlock
         var query = _query.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
         var key = _key.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
         var value = _value.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
-        return (RotaryTable.Rotate(query, cos, sin), RotaryTable.Rotate(key, cos, sin), value);
+        return (RotaryEmbedding.Of(query, cos, sin), RotaryEmbedding.Of(key, cos, sin), value);
     }
 
     /// <summary>[B, T, Q, D] and twice [B, T, K, D] to [B, T, Q x D].</summary>
@@ -131,7 +132,7 @@ internal sealed class LlamaBlock : IModelBlock
     {
         var middle = hidden + _output.Forward(attended, layout);
         var normed = _feedForwardNorm.Forward(middle);
-        var gated = nn.functional.silu(_gate.Forward(normed, layout)) * _up.Forward(normed, layout);
+        var gated = GatedUnit.Of(_gate.Forward(normed, layout), _up.Forward(normed, layout));
         return middle + _down.Forward(gated, layout);
     }
 }

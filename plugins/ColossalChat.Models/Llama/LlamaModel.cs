@@ -13,7 +13,7 @@ internal sealed class LlamaModel : ICausalModel
     private readonly LlamaConfig _config;
     private readonly RotaryTable _rotary;
     private readonly EmbeddingPart _embedding;
-    private readonly RootMeanSquareNorm _finalNorm;
+    private readonly NormPart _finalNorm;
 
     /// <summary>Makes the model; parameters hold no numbers yet, or random ones.</summary>
     public LlamaModel(LlamaConfig config, ScalarType precision, Device device, RandomKey? initialise)
@@ -33,7 +33,7 @@ internal sealed class LlamaModel : ICausalModel
 
         _embedding = new EmbeddingPart(NewSlot("model.embed_tokens.weight", [shape.VocabularySize, shape.HiddenSize]));
         Blocks = [.. Enumerable.Range(0, shape.Layers).Select(layer => new LlamaBlock(layer, config, _rotary, NewSlot))];
-        _finalNorm = new RootMeanSquareNorm(NewSlot("model.norm.weight", [shape.HiddenSize]), config.NormEpsilon);
+        _finalNorm = new NormPart(NewSlot("model.norm.weight", [shape.HiddenSize]), config.NormEpsilon);
         var head = config.TiedHead ? _embedding.Weight : NewSlot("lm_head.weight", [shape.VocabularySize, shape.HiddenSize]);
         LanguageHead = new LanguageHead(_finalNorm, new LinearSite("lm_head", head, null));
     }

@@ -33,13 +33,6 @@ internal sealed class RotaryTable(int contextLength, int headSize, double rotary
             sin.index_select(0, positions).view(rows, -1, 1, headSize));
     }
 
-    /// <summary>Turns heads by their positions' angles.</summary>
-    /// <param name="heads">[B, T, heads, D].</param>
-    /// <param name="cos">Broadcasts to it.</param>
-    /// <param name="sin">Broadcasts to it; negative in the first half of D.</param>
-    public static Tensor Rotate(Tensor heads, Tensor cos, Tensor sin) =>
-        (heads * cos).addcmul(heads.roll(heads.shape[^1] / 2, -1), sin, 1);
-
     /// <inheritdoc/>
     public void Dispose()
     {

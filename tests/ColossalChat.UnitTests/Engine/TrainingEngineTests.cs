@@ -4,6 +4,8 @@ using ColossalChat.Engine;
 using ColossalChat.Numerics;
 using ColossalChat.PluginKit;
 using ColossalChat.UnitTests.Rlhf.Support;
+using ColossalChat.UnitTests.Zero;
+using ColossalChat.Zero;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -80,20 +82,16 @@ public sealed class TrainingEngineTests
     public void Parts_add_up_and_a_part_of_coefficient_zero_leaves_no_trace()
     {
         var (a, b) = (GradientOf(Window(0), new CrossEntropy()), GradientOf(Window(0), new NaiveMean(2)));
-        using var model = new TinyModel();
-        using var engine = NewEngine(model, NoClip);
-        using var scope = NewDisposeScope();
         var main = new ObjectivePart("main", Window(2), new CrossEntropy());
-        var report = engine.ComputeGradients([main, new ObjectivePart("extra", Window(0), new NaiveMean(2), .5)], CancellationToken.None);
-        AssertClose([.. a.Zip(b, (x, y) => x + (y / 2))], Gradients(model), 1e-6);
+        var (sum, report) = GradientOf([main, new ObjectivePart("extra", Window(0), new NaiveMean(2), .5)]);
+        AssertClose([.. a.Zip(b, (x, y) => x + (y / 2))], sum, 1e-6);
         Assert.Equal(Math.Sqrt(a.Sum(x => (double)x * x)), report.PartNorms["main"], 1e-5);
         Assert.Equal(Math.Sqrt(b.Sum(x => (double)x * x)) / 2, report.PartNorms["extra"], 1e-5);
         Assert.Contains("extra/loss", report.Metrics.Keys);
 
-        engine.ComputeGradients([main], CancellationToken.None);
-        var alone = Gradients(model);
-        var without = engine.ComputeGradients([main, new ObjectivePart("extra", Window(0), new NaiveMean(float.NaN), 0)], CancellationToken.None);
-        Assert.Equal(alone, Gradients(model));
+        var (alone, _) = GradientOf([main]);
+        var (beside, without) = GradientOf([main, new ObjectivePart("extra", Window(0), new NaiveMean(float.NaN), 0)]);
+        Assert.Equal(alone, beside);
         Assert.Equal(["main"], without.PartNorms.Keys);
         Assert.True(without.IsFinite && double.IsNaN(without.Metrics["extra/loss"]), "It is measured, and what it measures stops nothing.");
     }
@@ -131,7 +129,7 @@ public sealed class TrainingEngineTests
         engine.Capture(state);
         using var other = new TinyModel(vocabulary: 12);
         using var stranger = NewEngine(other, NoClip);
-        Assert.Contains("weights/embed", Assert.Throws<UserErrorException>(() => stranger.Restore(state)).Message, StringComparison.Ordinal);
+        Assert.Contains("master/embed", Assert.Throws<UserErrorException>(() => stranger.Restore(state)).Message, StringComparison.Ordinal);
     }
 
     [Fact] // Small contributions must not drown in bf16 sums.
@@ -175,7 +173,7 @@ public sealed class TrainingEngineTests
         engine.Apply(.01);
         var state = new MemoryState();
         engine.Capture(state);
-        var squares = Slots(model).Sum(slot => state.Floats("adam-mean/" + slot.Name).Sum(m => (double)m * m));
+        var squares = Slots(model).Sum(slot => state.Floats($"adam-mean/{slot.Name}@0").Sum(m => (double)m * m));
         Assert.Equal(1e-3 * .1, Math.Sqrt(squares), 1e-7);
     }
 
@@ -228,7 +226,7 @@ public sealed class TrainingEngineTests
     }
 
     private static TrainingEngine NewEngine(TinyModel model, EngineOptions options) =>
-        new(new TrainingTarget(model, model.LanguageHead, null), options, new NoSharding(), new SingleRank());
+        new(new TrainingTarget(model, model.LanguageHead, null), options, new ZeroStrategy(ZeroStrategy.None, ShardingLevel.Nothing), CollectiveRanks.Alone(), Path.GetTempPath());
 
     private static IReadOnlyList<MicroBatch> Window(int rows)
     {
@@ -238,19 +236,29 @@ public sealed class TrainingEngineTests
         return MicroBatches.Build(experience, new MicroBatchCut { Rows = rows }, CPU);
     }
 
-    private static float[] GradientOf(IReadOnlyList<MicroBatch> window, IObjective objective)
+    private static float[] GradientOf(IReadOnlyList<MicroBatch> window, IObjective objective) =>
+        GradientOf([new ObjectivePart("x", window, objective)]).Gradients;
+
+    private static (float[] Gradients, GradientReport Report) GradientOf(IReadOnlyList<ObjectivePart> parts)
     {
         using var scope = NewDisposeScope();
         using var model = new TinyModel();
         using var engine = NewEngine(model, NoClip);
-        engine.ComputeGradients([new ObjectivePart("x", window, objective)], CancellationToken.None);
-        return Gradients(model);
+        var report = engine.ComputeGradients(parts, CancellationToken.None);
+        return (Gradients(engine, model), report);
     }
 
     private static ParameterSlot[] Slots(TinyModel model) =>
         [.. model.Embedding.Parameters, .. model.Blocks[0].Parameters, .. model.LanguageHead.Parameters];
 
-    private static float[] Gradients(TinyModel model) => [.. Slots(model).SelectMany(slot => TensorData.ToFloats(slot.Value.grad!))];
+    // What Adam's first moment takes up at its first update is a tenth of the gradient; a rate of 0 moves no weight.
+    private static float[] Gradients(TrainingEngine engine, TinyModel model)
+    {
+        engine.Apply(0);
+        var state = new MemoryState();
+        engine.Capture(state);
+        return [.. Slots(model).SelectMany(slot => state.Floats($"adam-mean/{slot.Name}@0")).Select(mean => mean / .1f)];
+    }
 
     private static float[] Weights(TinyModel model) => [.. Slots(model).SelectMany(slot => TensorData.ToFloats(slot.Value))];
 

@@ -20,6 +20,9 @@ internal static class CollectiveRanks
         return ((ICollectiveFactory)node.Make(collective, deadline)).Create(place, CPU, node);
     }
 
+    /// <summary>A group of one.</summary>
+    public static ICollective Alone() => Join("auto", new TestNode().Peers, RankPlace.Alone, TimeSpan.FromSeconds(10));
+
     /// <summary>Runs every rank on a thread of its own.</summary>
     public static async Task Each(string collective, string links, int ranks, Action<ICollective> body, TimeSpan deadline, TimeSpan limit)
     {

@@ -1,0 +1,256 @@
+using ColossalChat.Contracts.Torch;
+using static TorchSharp.torch;
+
+namespace ColossalChat.Zero;
+
+// n = elements of the chunk, padded to a multiple of the ranks; m = elements of this rank's shard.
+
+/// <summary>
+/// One flat chunk of parameters under any sharding level. Working weights are views into one buffer; gradients add up in
+/// float32, so that many micro-batches lose no small contributions.
+/// </summary>
+internal sealed class ShardedChunk : IShardedChunk
+{
+    private readonly ShardingSetup _setup;
+    private readonly ShardingLevel _level;
+    private readonly FlatLayout _layout;
+    private readonly IStateMemory _memory;
+    private readonly ScalarType _type;
+    private readonly Device _device;
+    private readonly FlatGradients? _whole;  // [n] float32, gradients of the window; null where only a shard is kept.
+    private readonly Tensor _sums;           // [m] float32, this rank's gradients of the window over all ranks.
+    private readonly Tensor _master;         // [m] float32
+    private readonly Tensor _mean;           // [m] float32
+    private readonly Tensor _square;         // [m] float32
+    private readonly Tensor _own;            // [m] working weights of this rank's shard.
+    private Tensor? _weights;                // [n] working weights; null while only the shard is held.
+    private FlatGradients? _staged;          // [n] gradients of this micro-batch, until they are reduced.
+    private Task _pending = Task.CompletedTask;
+    private Task? _gathering;
+    private bool _hasReduced;
+    private int _users;
+
+    /// <summary>Takes over the slots' values; those of rank 0 count.</summary>
+    public ShardedChunk(string name, IReadOnlyList<ParameterSlot> slots, ShardingSetup setup, ShardingLevel level, IStateMemory memory)
+    {
+        (Name, Slots, _setup, _level, _memory) = (name, slots, setup, level, memory);
+        (_type, _device) = (slots[0].Value.dtype, slots[0].Value.device);
+        _layout = new FlatLayout(slots, Ranks);
+        var part = _layout.Padded / Ranks;
+        Range = level >= ShardingLevel.States ? new ShardRange(part * setup.Collective.Rank, part) : new ShardRange(0, _layout.Padded);
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        _weights = Flatten();
+        setup.Collective.Broadcast(_weights, root: 0);
+        var shard = _weights.narrow(0, Range.Start, Range.Length);
+        _own = (HoldsAllWeights ? shard : shard.clone()).DetachFromDisposeScope();
+        _master = IsFloat ? _own : NewState("master", Range.Length);
+        if (!IsFloat)
+            _master.copy_(shard);
+        (_mean, _square) = (NewState("mean", Range.Length), NewState("square", Range.Length));
+        _whole = HoldsAllGradients ? new FlatGradients(_layout, NewState("gradients", _layout.Padded)) : null;
+        _sums = _whole is not null && Range.Length == _layout.Padded ? _whole.Flat : NewState("sums", Range.Length);
+        if (HoldsAllWeights)
+            Bind();
+        else
+            Unbind();
+    }
+
+    public string Name { get; }
+
+    public IReadOnlyList<ParameterSlot> Slots { get; }
+
+    public ShardRange Range { get; }
+
+    public OptimizerShard Shard
+    {
+        get
+        {
+            _setup.Lane.Wait(_pending);
+            return new OptimizerShard(_sums, _master, _mean, _square, _own);
+        }
+    }
+
+    public ShardMemory Memory
+    {
+        get
+        {
+            var width = IsFloat ? sizeof(float) : sizeof(short);
+            var states = sizeof(float) * Range.Length * (IsFloat ? 2 : 3);
+            var gradients = sizeof(float) * (_sums.numel() + (_whole is null || ReferenceEquals(_whole.Flat, _sums) ? 0 : _layout.Padded));
+            var staged = (_staged?.Flat.numel() ?? 0) * width;
+            var weights = width * (HoldsAllWeights ? _layout.Padded : Range.Length);
+            var gathered = HoldsAllWeights || _weights is null ? 0 : width * _layout.Padded;
+            return _memory.IsOnDisk
+                ? new ShardMemory(weights, gathered, staged, 0, states + gradients)
+                : new ShardMemory(weights, gathered, gradients + staged, states, 0);
+        }
+    }
+
+    private int Ranks => _setup.Collective.Ranks;
+
+    private bool IsFloat => _type == float32;
+
+    private bool HoldsAllWeights => _level < ShardingLevel.Weights;
+
+    private bool HoldsAllGradients => Ranks == 1 || _level < ShardingLevel.Gradients;
+
+    public void Prefetch()
+    {
+        if (_weights is not null || _gathering is not null)
+            return;
+        _gathering = _setup.Lane.Post(() =>
+        {
+            var weights = empty([_layout.Padded], _type, _device).DetachFromDisposeScope();
+            _setup.Collective.AllGather(_own, weights);
+            _weights = weights;
+        });
+    }
+
+    public void Gather()
+    {
+        if (_users++ > 0)
+            return;
+        if (HoldsAllWeights)
+        {
+            // The last update may still be on its way here.
+            _setup.Lane.Wait(_pending);
+            return;
+        }
+
+        Prefetch();
+        if (_gathering is { } gathering)
+            _setup.Lane.Wait(gathering);
+        _gathering = null;
+        Bind();
+    }
+
+    public void Release()
+    {
+        if (--_users == 0 && !HoldsAllWeights)
+            Unbind();
+    }
+
+    public void ZeroGradients()
+    {
+        _setup.Lane.Wait(_pending);
+        _whole?.Clear();
+        _hasReduced = false;
+    }
+
+    public void Accumulate(ParameterSlot slot, Tensor gradient)
+    {
+        // Nobody else's gradients meet a staged one before it is reduced, so the weights' own type is enough for it.
+        var gradients = _whole ?? (_staged ??= NewStage());
+        gradients.Add(_layout.IndexOf(slot), gradient);
+    }
+
+    public void Reduce(bool isLast)
+    {
+        if (_whole is null)
+        {
+            var (staged, isFirst) = (_staged ?? NewStage(), !_hasReduced);
+            (_staged, _hasReduced) = (null, true);
+            staged.Complete();
+            _pending = _setup.Lane.Post(() => ReduceStaged(staged, isFirst));
+            return;
+        }
+
+        if (!isLast)
+            return;
+        _whole.Complete();
+        if (ReferenceEquals(_sums, _whole.Flat))
+            _pending = Ranks == 1 ? Task.CompletedTask : _setup.Lane.Post(() => _setup.Collective.AllReduce(_sums));
+        else
+            _pending = _setup.Lane.Post(() => _setup.Collective.ReduceScatter(_whole.Flat, _sums));
+    }
+
+    public void Publish()
+    {
+        if (Ranks > 1 && _level is ShardingLevel.States or ShardingLevel.Gradients)
+            _pending = _setup.Lane.Post(() => _setup.Collective.AllGather(_own, _weights!));
+    }
+
+    public void Dispose()
+    {
+        MakeWhole();
+        foreach (var slot in Slots)
+            slot.Value.requires_grad = false;
+        foreach (var state in new[] { _mean, _square, _sums }.Concat(IsFloat ? [] : [_master]))
+            _memory.Free(state);
+        _whole?.Dispose();
+        _staged?.Dispose();
+        _own.Dispose();
+        _weights?.Dispose();
+    }
+
+    // The model goes on without the engine. In a group that broke there is nobody left to gather from.
+    private void MakeWhole()
+    {
+        try
+        {
+            if (_users == 0)
+                Gather();
+            _setup.Lane.Wait(_pending);
+        }
+        catch (IOException)
+        {
+        }
+        catch (TimeoutException)
+        {
+        }
+    }
+
+    private FlatGradients NewStage() => new(_layout, empty([_layout.Padded], _type, _device).DetachFromDisposeScope());
+
+    private Tensor NewState(string what, long elements) => _memory.Allocate($"{Name}.{what}", elements, _device);
+
+    private void ReduceStaged(FlatGradients staged, bool isFirst)
+    {
+        using (staged)
+        {
+            if (isFirst)
+            {
+                _setup.Collective.ReduceScatter(staged.Flat, _sums);
+                return;
+            }
+
+            using var part = empty([Range.Length], float32, _device);
+            _setup.Collective.ReduceScatter(staged.Flat, part);
+            using var added = _sums.add_(part);
+        }
+    }
+
+    private Tensor Flatten()
+    {
+        var flat = zeros([_layout.Padded], _type, _device);
+        for (var i = 0; i < Slots.Count; i++)
+            _layout.View(flat, i).copy_(Slots[i].Value);
+        return flat.DetachFromDisposeScope();
+    }
+
+    // A detached view is a leaf of its own that shares the chunk's memory.
+    private void Bind()
+    {
+        using var scope = NewDisposeScope();
+        for (var i = 0; i < Slots.Count; i++)
+            Replace(Slots[i], _layout.View(_weights!, i).detach().requires_grad_());
+    }
+
+    // What stands in for the weights has their shape and takes no memory.
+    private void Unbind()
+    {
+        using var scope = NewDisposeScope();
+        for (var i = 0; i < Slots.Count; i++)
+            Replace(Slots[i], zeros([], _type, _device).expand([.. Slots[i].Shape]));
+        _weights?.Dispose();
+        _weights = null;
+    }
+
+    private static void Replace(ParameterSlot slot, Tensor value)
+    {
+        var old = slot.Value;
+        slot.Value = value.DetachFromDisposeScope();
+        old.Dispose();
+    }
+}

@@ -1,0 +1,83 @@
+using System.Globalization;
+using static TorchSharp.torch;
+
+namespace ColossalChat.Zero;
+
+/// <summary>Where gradients, master weights and optimiser states lie.</summary>
+internal interface IStateMemory
+{
+    /// <summary>True for mapped files, which the system may write out and drop at any time.</summary>
+    bool IsOnDisk { get; }
+
+    /// <summary>A new tensor [elements] float32 of zeros; the caller gives it back to <see cref="Free"/>.</summary>
+    /// <param name="name">Unique in the engine.</param>
+    /// <param name="elements">1 or more.</param>
+    /// <param name="device">Of the chunk's working weights.</param>
+    Tensor Allocate(string name, long elements, Device device);
+
+    /// <summary>Ends a tensor's life.</summary>
+    void Free(Tensor tensor);
+}
+
+/// <summary>Beside the working weights.</summary>
+internal sealed class DeviceMemory : IStateMemory
+{
+    /// <summary>It has no state.</summary>
+    public static readonly DeviceMemory Instance = new();
+
+    /// <inheritdoc/>
+    public bool IsOnDisk => false;
+
+    /// <inheritdoc/>
+    public Tensor Allocate(string name, long elements, Device device) =>
+        zeros([elements], float32, device).DetachFromDisposeScope();
+
+    /// <inheritdoc/>
+    public void Free(Tensor tensor) => tensor.Dispose();
+}
+
+/// <summary>In the host's memory, whatever the device.</summary>
+internal sealed class HostMemory : IStateMemory
+{
+    /// <summary>It has no state.</summary>
+    public static readonly HostMemory Instance = new();
+
+    /// <inheritdoc/>
+    public bool IsOnDisk => false;
+
+    /// <inheritdoc/>
+    public Tensor Allocate(string name, long elements, Device device) =>
+        zeros([elements], float32, CPU).DetachFromDisposeScope();
+
+    /// <inheritdoc/>
+    public void Free(Tensor tensor) => tensor.Dispose();
+}
+
+/// <summary>
+/// In files that are mapped into memory: the system keeps what is used and writes out the rest. A file has no name any
+/// more once it is mapped, so that nothing stays behind however the process ends.
+/// </summary>
+/// <param name="folder">Where the files are made.</param>
+internal sealed class DiskMemory(string folder) : IStateMemory
+{
+    private static long s_number;
+
+    /// <inheritdoc/>
+    public bool IsOnDisk => true;
+
+    /// <inheritdoc/>
+    public Tensor Allocate(string name, long elements, Device device)
+    {
+        Directory.CreateDirectory(folder);
+        var number = Interlocked.Increment(ref s_number);
+        var path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{number}-{name}.states"));
+        using (var file = File.Create(path))
+            file.SetLength(elements * sizeof(float));
+        var mapped = from_file(path, shared: true, size: elements, dtype: ScalarType.Float32).DetachFromDisposeScope();
+        File.Delete(path);
+        return mapped;
+    }
+
+    /// <inheritdoc/>
+    public void Free(Tensor tensor) => tensor.Dispose();
+}
