@@ -193,11 +193,9 @@ internal sealed class ShardedChunk : IShardedChunk
                 Gather();
             _setup.Lane.Wait(_pending);
         }
-        catch (IOException)
+        catch (Exception failure) when (failure is IOException or TimeoutException)
         {
-        }
-        catch (TimeoutException)
-        {
+            return;
         }
     }
 
@@ -217,7 +215,7 @@ internal sealed class ShardedChunk : IShardedChunk
 
             using var part = empty([Range.Length], float32, _device);
             _setup.Collective.ReduceScatter(staged.Flat, part);
-            using var added = _sums.add_(part);
+            _sums.add_(part);
         }
     }
 

@@ -4,6 +4,7 @@ using ColossalChat.Contracts;
 using ColossalChat.Engine;
 using ColossalChat.Models;
 using ColossalChat.PluginKit;
+using ColossalChat.Zero;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -85,7 +86,7 @@ public sealed class BenchTests : PluginConformance
 
     private static async Task<JsonObject> Run(ICliCommand command, object options)
     {
-        var node = new TestNode().With(new ModelsPlugin()).With(new EnginePlugin()).With(new BenchPlugin());
+        var node = new TestNode().With(new ModelsPlugin()).With(new EnginePlugin()).With(new ZeroPlugin()).With(new BenchPlugin());
         using var output = new StringWriter();
         var exit = await command.RunAsync(options, new CliContext(node, output, TextWriter.Null, null!), CancellationToken.None);
         Assert.Equal(ExitCode.Ok, exit);

@@ -9,6 +9,7 @@ using ColossalChat.PluginKit;
 using ColossalChat.Rewards;
 using ColossalChat.Rlhf;
 using ColossalChat.Text;
+using ColossalChat.Zero;
 using Xunit;
 
 namespace ColossalChat.UnitTests.Models;
@@ -53,7 +54,7 @@ public sealed class RewardProbeTests : IDisposable
 
     private static TestNode Node(ModelSource reward)
     {
-        var node = new TestNode().With(new ModelsPlugin()).With(new TextPlugin()).With(new EnginePlugin()).With(new RlhfPlugin()).With(new LoraPlugin());
+        var node = new TestNode().With(new ModelsPlugin()).With(new TextPlugin()).With(new EnginePlugin()).With(new ZeroPlugin()).With(new RlhfPlugin()).With(new LoraPlugin());
         node.Create(new PluginChoice<IModelStore>("models", new ModelStoreOptions { Models = new Dictionary<string, ModelSource> { ["reward"] = reward } }));
         return node;
     }

@@ -6,6 +6,7 @@ using ColossalChat.PluginKit;
 using ColossalChat.Ptx;
 using ColossalChat.UnitTests.Lora;
 using ColossalChat.UnitTests.Rlhf.Support;
+using ColossalChat.Zero;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -310,7 +311,7 @@ public sealed class PtxLossTests : IDisposable
         using var scope = NewDisposeScope();
         using var model = new TinyModel(vocabulary: 258);
         var options = new EngineOptions { MaxGradNorm = 0, Optimizer = new OptimizerOptions { Epsilon = Large } };
-        var node = new TestNode().With(new EnginePlugin());
+        var node = new TestNode().With(new EnginePlugin()).With(new ZeroPlugin());
         using var engine = node.Create(new PluginChoice<ITrainingEngineFactory>("engine", options)).Create(new TrainingTarget(model, model.LanguageHead, null), node);
         using var ptx = Loss(rows: 4, rowsPerStep: 3);
         var parts = new List<ObjectivePart>();

@@ -3,6 +3,7 @@ using ColossalChat.Contracts.Torch;
 using ColossalChat.Engine;
 using ColossalChat.PluginKit;
 using ColossalChat.Rlhf;
+using ColossalChat.Zero;
 
 namespace ColossalChat.UnitTests.Rlhf.Support;
 
@@ -11,7 +12,7 @@ internal static class TinyNode
 {
     public static TestNode Over(TinyStore store, ulong seed = 1)
     {
-        var node = new TestNode(seed).With(new EnginePlugin()).With(new RlhfPlugin()).With(new ByteTokenizer());
+        var node = new TestNode(seed).With(new EnginePlugin()).With(new ZeroPlugin()).With(new RlhfPlugin()).With(new ByteTokenizer());
         return node.With<IModelStore>("models", store);
     }
 
