@@ -100,6 +100,8 @@ internal sealed class TrainBenchCommand : CliCommand<TrainBenchOptions>
         var tokens = options.Batch * options.Tokens;
         context.Error.WriteLine("measuring the matrix products ...");
         var peak = GemmPeak.Measure(sizes, tokens, precision, on, options.PeakSeconds);
+        context.Error.WriteLine("measuring every operation alone ...");
+        var operations = OperationTimes.Measure(sizes, options.Batch, options.Tokens, precision, on);
         using var batch = NewBatch(options, on);
         using var baseline = new EagerBaseline(sizes, on, LearningRate);
         using var ours = new EngineSide(sizes, precision, on, context.Node);
@@ -133,6 +135,7 @@ internal sealed class TrainBenchCommand : CliCommand<TrainBenchOptions>
             ["gemm_peak_gflops"] = Round(peak.GigaflopsPerSecond),
             ["gemm_peak_rows"] = tokens,
             ["gemm_peak_by_matrix"] = peak.ToJson(),
+            ["operations"] = OperationTimes.ToJson(operations),
             ["phases"] = new JsonObject
             {
                 ["forward_s"] = Round(ourStep.Forward),

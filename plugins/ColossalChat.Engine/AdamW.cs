@@ -39,7 +39,7 @@ public sealed class AdamW(OptimizerOptions options)
     {
         var whole = length / SliceLength;
         var slices = Slices.Of(shard, start, SliceLength);
-        RowLoop.For(whole, SliceLength, (_, first, end) =>
+        RowLoop.For(whole, SliceLength, 0, (_, first, end, _) =>
         {
             for (var slice = first; slice < end; slice++)
                 slices.Update(slice, factors);

@@ -67,7 +67,7 @@ internal sealed class LlamaBlock : IModelBlock
         using var scope = NewDisposeScope();
         var (cos, sin) = _rotary.First(hidden.shape[1]);
         var (query, key, value) = Project(hidden, cos, sin, layout);
-        return Finish(hidden, AttendWhole(query, key, value), layout).MoveToOuterDisposeScope();
+        return Finish(hidden, CausalAttention.Of(query, key, value), layout).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -77,7 +77,7 @@ internal sealed class LlamaBlock : IModelBlock
         using var scope = NewDisposeScope();
         var (query, key, value) = Project(hidden, place.Cos, place.Sin, null);
         own.Write(_layer, key, value, place);
-        var attended = place.IsFresh ? AttendWhole(query, key, value) : AttendCached(query, own, place);
+        var attended = place.IsFresh ? CausalAttention.Of(query, key, value) : AttendCached(query, own, place);
         return Finish(hidden, attended, null).MoveToOuterDisposeScope();
     }
 
@@ -89,25 +89,6 @@ internal sealed class LlamaBlock : IModelBlock
         var key = _key.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
         var value = _value.Forward(normed, layout).view(rows, tokens, -1, _config.HeadSize);
         return (RotaryEmbedding.Of(query, cos, sin), RotaryEmbedding.Of(key, cos, sin), value);
-    }
-
-    /// <summary>[B, T, Q, D] and twice [B, T, K, D] to [B, T, Q x D].</summary>
-    private Tensor AttendWhole(Tensor query, Tensor key, Tensor value)
-    {
-        var attended = nn.functional.scaled_dot_product_attention(
-            query.transpose(1, 2), ForEachQuery(key), ForEachQuery(value), is_casual: true);
-        return attended.transpose(1, 2).reshape(query.shape[0], query.shape[1], -1);
-    }
-
-    /// <summary>[B, T, K, D] to [B, Q, T, D].</summary>
-    private Tensor ForEachQuery(Tensor heads)
-    {
-        var byHead = heads.transpose(1, 2);
-        var groups = _config.Shape.Heads / _config.Shape.KeyValueHeads;
-        if (groups == 1)
-            return byHead;
-        var s = byHead.shape;
-        return byHead.unsqueeze(2).expand(s[0], s[1], groups, s[2], s[3]).reshape(s[0], s[1] * groups, s[2], s[3]);
     }
 
     /// <summary>
@@ -130,7 +111,7 @@ internal sealed class LlamaBlock : IModelBlock
 
     private Tensor Finish(Tensor hidden, Tensor attended, SequenceLayout? layout)
     {
-        var middle = hidden + _output.Forward(attended, layout);
+        var middle = hidden + _output.Forward(attended.flatten(2), layout);
         var normed = _feedForwardNorm.Forward(middle);
         var gated = GatedUnit.Of(_gate.Forward(normed, layout), _up.Forward(normed, layout));
         return middle + _down.Forward(gated, layout);

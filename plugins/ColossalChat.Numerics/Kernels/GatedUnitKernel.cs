@@ -6,52 +6,38 @@ namespace ColossalChat.Numerics.Kernels;
 /// <summary>silu(gate) x up and its gradients, in one pass over memory, in float32. Shazeer, arXiv 2002.05202 (SwiGLU).</summary>
 internal static class GatedUnitKernel
 {
-    // Elements only meet their equals, so rows may be of any length that fits the first cache.
-    private const int RowLength = 2048;
+    // Five runs in float32 fit the first cache.
+    private const int RunLength = 1024;
 
-    public static void Forward(Tensor gate, Tensor up, Tensor output) => ForEachRow(gate, (start, length) =>
+    public static void Forward(Tensor gate, Tensor up, Tensor output) => RowLoop.ForRuns(gate.numel(), RunLength, 3 * RunLength, (start, length) =>
     {
         var (g, u, y) = (HostRows.At(gate, start, length), HostRows.At(up, start, length), HostRows.At(output, start, length));
-        return (scratch, row) =>
+        return (row, scratch) =>
         {
             var gates = g.Read(row, scratch);
-            var ups = u.Read(row, scratch.AsSpan(RowLength));
-            var to = y.Begin(row, scratch.AsSpan(2 * RowLength));
+            var ups = u.Read(row, scratch[RunLength..]);
+            var to = y.Begin(row, scratch[(2 * RunLength)..]);
             ForwardRow(gates, ups, to);
             y.Keep(row, to);
         };
     });
 
-    public static void Backward(Tensor gate, Tensor up, Tensor gradOutput, Tensor gradGate, Tensor gradUp) => ForEachRow(gate, (start, length) =>
+    public static void Backward(Tensor gate, Tensor up, Tensor gradOutput, Tensor gradGate, Tensor gradUp) => RowLoop.ForRuns(gate.numel(), RunLength, 5 * RunLength, (start, length) =>
     {
         var (g, u, d) = (HostRows.At(gate, start, length), HostRows.At(up, start, length), HostRows.At(gradOutput, start, length));
         var (gg, gu) = (HostRows.At(gradGate, start, length), HostRows.At(gradUp, start, length));
-        return (scratch, row) =>
+        return (row, scratch) =>
         {
             var gates = g.Read(row, scratch);
-            var ups = u.Read(row, scratch.AsSpan(RowLength));
-            var gradient = d.Read(row, scratch.AsSpan(2 * RowLength));
-            var toGate = gg.Begin(row, scratch.AsSpan(3 * RowLength));
-            var toUp = gu.Begin(row, scratch.AsSpan(4 * RowLength));
+            var ups = u.Read(row, scratch[RunLength..]);
+            var gradient = d.Read(row, scratch[(2 * RunLength)..]);
+            var toGate = gg.Begin(row, scratch[(3 * RunLength)..]);
+            var toUp = gu.Begin(row, scratch[(4 * RunLength)..]);
             BackwardRow(gates, ups, gradient, toGate, toUp);
             gg.Keep(row, toGate);
             gu.Keep(row, toUp);
         };
     });
-
-    private static void ForEachRow(Tensor like, Func<long, int, Action<float[], long>> open)
-    {
-        var whole = like.numel() / RowLength;
-        var body = open(0, RowLength);
-        RowLoop.For(whole, RowLength, (_, start, end) =>
-        {
-            var scratch = new float[5 * RowLength];
-            for (var row = start; row < end; row++)
-                body(scratch, row);
-        });
-        if (like.numel() - (whole * RowLength) is var rest and > 0)
-            open(whole * RowLength, (int)rest)(new float[5 * RowLength], 0);
-    }
 
     private static void ForwardRow(ReadOnlySpan<float> gate, ReadOnlySpan<float> up, Span<float> y)
     {
@@ -59,7 +45,7 @@ internal static class GatedUnitKernel
         var vu = Lanes.Of(up);
         var vy = Lanes.Into(y);
         for (var i = 0; i < vg.Length; i++)
-            vy[i] = vg[i] / (Vector<float>.One + Vector.Exp(-vg[i])) * vu[i];
+            vy[i] = vg[i] / (Vector<float>.One + Exponential.Of(-vg[i])) * vu[i];
         for (var i = vg.Length * Vector<float>.Count; i < gate.Length; i++)
             y[i] = gate[i] / (1 + MathF.Exp(-gate[i])) * up[i];
     }
@@ -74,7 +60,7 @@ internal static class GatedUnitKernel
         var vtu = Lanes.Into(toUp);
         for (var i = 0; i < vg.Length; i++)
         {
-            var sigmoid = Vector<float>.One / (Vector<float>.One + Vector.Exp(-vg[i]));
+            var sigmoid = Vector<float>.One / (Vector<float>.One + Exponential.Of(-vg[i]));
             vtu[i] = vd[i] * vg[i] * sigmoid;
             vtg[i] = vd[i] * vu[i] * sigmoid * (Vector<float>.One + (vg[i] * (Vector<float>.One - sigmoid)));
         }

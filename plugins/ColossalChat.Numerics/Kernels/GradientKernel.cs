@@ -18,17 +18,17 @@ public static class GradientKernel
     {
         if (!HostRows.CanOpen(gradient) || !HostRows.CanOpen(sum) || !gradient.is_contiguous() || !sum.is_contiguous())
             return false;
-        ForEachPiece(sum.numel(), (start, length) =>
+        RowLoop.ForRuns(sum.numel(), PieceLength, 3 * PieceLength, (start, length) =>
         {
             var (from, to) = (HostRows.At(gradient, start, length), HostRows.At(sum, start, length));
-            return (scratch, row) =>
+            return (row, scratch) =>
             {
                 var values = from.Read(row, scratch);
-                var place = to.Begin(row, scratch.AsSpan(2 * PieceLength));
+                var place = to.Begin(row, scratch[(2 * PieceLength)..]);
                 if (overwrite)
                     values.CopyTo(place);
                 else
-                    Add(values, to.Read(row, scratch.AsSpan(PieceLength)), place);
+                    Add(values, to.Read(row, scratch[PieceLength..]), place);
                 to.Keep(row, place);
             };
         });
@@ -42,7 +42,7 @@ public static class GradientKernel
         var whole = values.numel() / PieceLength;
         var sums = new double[whole + 1];
         var rows = HostRows.Of(values, PieceLength);
-        RowLoop.For(whole, PieceLength, (_, start, end) =>
+        RowLoop.For(whole, PieceLength, 0, (_, start, end, _) =>
         {
             for (var row = start; row < end; row++)
                 sums[row] = Squares(rows.Read(row, default));
@@ -50,24 +50,6 @@ public static class GradientKernel
         if (values.numel() - (whole * PieceLength) is var rest and > 0)
             sums[whole] = Squares(HostRows.At(values, whole * PieceLength, (int)rest).Read(0, default));
         return sums.Sum();
-    }
-
-    private static void ForEachPiece(long elements, Func<long, int, Action<float[], long>> open)
-    {
-        var whole = elements / PieceLength;
-        if (whole > 0)
-        {
-            var body = open(0, PieceLength);
-            RowLoop.For(whole, PieceLength, (_, start, end) =>
-            {
-                var scratch = new float[3 * PieceLength];
-                for (var row = start; row < end; row++)
-                    body(scratch, row);
-            });
-        }
-
-        if (elements - (whole * PieceLength) is var rest and > 0)
-            open(whole * PieceLength, (int)rest)(new float[3 * PieceLength], 0);
     }
 
     private static void Add(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> sum)

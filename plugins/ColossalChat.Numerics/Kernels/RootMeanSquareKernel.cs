@@ -15,14 +15,13 @@ internal static class RootMeanSquareKernel
     {
         var length = (int)weight.numel();
         var (x, w, y) = (HostRows.Of(input, length), HostRows.Of(weight, length), HostRows.Of(output, length));
-        RowLoop.For(input.numel() / length, length, (_, start, end) =>
+        RowLoop.For(input.numel() / length, length, 3 * length, (_, start, end, scratch) =>
         {
-            var scratch = new float[2 * length];
-            var weights = w.Read(0, new float[length]);
+            var weights = w.Read(0, scratch[(2 * length)..]);
             for (var row = start; row < end; row++)
             {
                 var from = x.Read(row, scratch);
-                var to = y.Begin(row, scratch.AsSpan(length));
+                var to = y.Begin(row, scratch[length..]);
                 Scale(from, weights, ScaleOf(from, epsilon), to);
                 y.Keep(row, to);
             }
@@ -42,15 +41,15 @@ internal static class RootMeanSquareKernel
         var rows = input.numel() / length;
         var (x, w, g, gx) = (HostRows.Of(input, length), HostRows.Of(weight, length), HostRows.Of(gradOutput, length), HostRows.Of(gradInput, length));
         var sums = gradWeight is null ? null : new float[RowLoop.PiecesOf(rows, length)][];
-        RowLoop.For(rows, length, (piece, start, end) =>
+        RowLoop.For(rows, length, 4 * length, (piece, start, end, scratch) =>
         {
-            var (scratch, own) = (new float[3 * length], sums is null ? null : sums[piece] = new float[length]);
-            var weights = w.Read(0, new float[length]);
+            var own = sums is null ? null : sums[piece] = new float[length];
+            var weights = w.Read(0, scratch[(3 * length)..]);
             for (var row = start; row < end; row++)
             {
                 var from = x.Read(row, scratch);
-                var gradient = g.Read(row, scratch.AsSpan(length));
-                var to = gx.Begin(row, scratch.AsSpan(2 * length));
+                var gradient = g.Read(row, scratch[length..]);
+                var to = gx.Begin(row, scratch[(2 * length)..]);
                 BackwardRow(from, weights, gradient, ScaleOf(from, epsilon), to, own);
                 gx.Keep(row, to);
             }

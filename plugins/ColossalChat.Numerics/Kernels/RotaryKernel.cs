@@ -23,15 +23,14 @@ internal static class RotaryKernel
         var width = (int)heads.shape[^2] * size;
         var positions = cos.numel() / size;
         var (from, to, c, s) = (HostRows.Of(heads, width), HostRows.Of(output, width), HostRows.Of(cos, size), HostRows.Of(sin, size));
-        RowLoop.For(heads.numel() / width, width, (_, start, end) =>
+        RowLoop.For(heads.numel() / width, width, 2 * (width + size), (_, start, end, scratch) =>
         {
-            var scratch = new float[2 * (width + size)];
             for (var row = start; row < end; row++)
             {
                 var x = from.Read(row, scratch);
-                var y = to.Begin(row, scratch.AsSpan(width));
-                var cosines = c.Read(row % positions, scratch.AsSpan(2 * width));
-                var sines = s.Read(row % positions, scratch.AsSpan((2 * width) + size));
+                var y = to.Begin(row, scratch[width..]);
+                var cosines = c.Read(row % positions, scratch[(2 * width)..]);
+                var sines = s.Read(row % positions, scratch[((2 * width) + size)..]);
                 for (var head = 0; head < width; head += size)
                     TurnHead(x.Slice(head, size), cosines, sines[(size / 2)..], isBack ? -1 : 1, y.Slice(head, size));
                 to.Keep(row, y);

@@ -1,6 +1,19 @@
+using System.Buffers;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Numerics.Kernels;
+
+/// <summary>Work on some rows.</summary>
+/// <param name="piece">Number of the piece, from 0.</param>
+/// <param name="first">First row.</param>
+/// <param name="end">Row after the last.</param>
+/// <param name="scratch">Memory of this call alone, as long as was asked for; what is in it is anyone's guess.</param>
+public delegate void RowBody(int piece, long first, long end, Span<float> scratch);
+
+/// <summary>Work on one run of elements.</summary>
+/// <param name="row">Number of the run, from 0.</param>
+/// <param name="scratch">Memory of this call alone; what is in it is anyone's guess.</param>
+public delegate void RunBody(long row, Span<float> scratch);
 
 /// <summary>Shares rows out over the threads that libtorch may use on the calling thread.</summary>
 public static class RowLoop
@@ -14,21 +27,55 @@ public static class RowLoop
     /// </summary>
     /// <param name="rows">Rows in all.</param>
     /// <param name="rowLength">Elements of a row.</param>
-    /// <param name="body">Gets piece, first row and row after the last; called from several threads.</param>
-    public static void For(long rows, int rowLength, Action<int, long, long> body)
+    /// <param name="scratchLength">Elements of scratch memory that a call needs.</param>
+    /// <param name="body">Called from several threads.</param>
+    public static void For(long rows, int rowLength, int scratchLength, RowBody body)
     {
         var size = SizeOf(rowLength);
         var pieces = PiecesOf(rows, rowLength);
         var threads = Math.Min(pieces, get_num_threads());
-        if (threads <= 1)
+        if (threads > 1)
         {
-            for (var piece = 0; piece < pieces; piece++)
-                body(piece, piece * size, Math.Min(rows, (piece + 1) * size));
+            Parallel.For(0, pieces, new ParallelOptions { MaxDegreeOfParallelism = threads }, Run);
             return;
         }
 
-        Parallel.For(0, pieces, new ParallelOptions { MaxDegreeOfParallelism = threads },
-            piece => body(piece, piece * size, Math.Min(rows, (piece + 1) * size)));
+        for (var piece = 0; piece < pieces; piece++)
+            Run(piece);
+
+        void Run(int piece)
+        {
+            // Clearing new memory, and collecting it, would cost as much as the work on a short piece.
+            var scratch = scratchLength == 0 ? [] : ArrayPool<float>.Shared.Rent(scratchLength);
+            body(piece, piece * size, Math.Min(rows, (piece + 1) * size), scratch.AsSpan(0, scratchLength));
+            if (scratchLength > 0)
+                ArrayPool<float>.Shared.Return(scratch);
+        }
+    }
+
+    /// <summary>Work on elements that only meet their equals: cut into runs of one length, and what is left.</summary>
+    /// <param name="elements">Elements in all.</param>
+    /// <param name="runLength">Elements of a run; some runs at once should fit the first cache.</param>
+    /// <param name="scratchLength">Elements of scratch memory that a call needs.</param>
+    /// <param name="open">Opens tensors from an element on as rows of a length, and gives the work on one row.</param>
+    public static void ForRuns(long elements, int runLength, int scratchLength, Func<long, int, RunBody> open)
+    {
+        var whole = elements / runLength;
+        if (whole > 0)
+        {
+            var body = open(0, runLength);
+            For(whole, runLength, scratchLength, (_, first, end, scratch) =>
+            {
+                for (var row = first; row < end; row++)
+                    body(row, scratch);
+            });
+        }
+
+        if (elements - (whole * runLength) is var rest and > 0)
+        {
+            var last = open(whole * runLength, (int)rest);
+            For(1, (int)rest, scratchLength, (_, _, _, scratch) => last(0, scratch));
+        }
     }
 
     /// <summary>How many pieces <see cref="For"/> makes.</summary>

@@ -25,9 +25,8 @@ internal static class TokenScoreKernel
         var (rows, ids, scale) = (HostRows.Of(logits, length), HostValues<long>.Of(targets), (float)(1 / temperature));
         var (p, z) = (HostValues<float>.Of(logProbs), HostValues<float>.Of(logSums));
         var (h, best) = (HostValues<float>.Of(entropy), HostValues<bool>.Of(isArgmax));
-        RowLoop.For(logits.shape[0], length, (_, start, end) =>
+        RowLoop.For(logits.shape[0], length, length, (_, start, end, scratch) =>
         {
-            var scratch = new float[length];
             for (var row = start; row < end; row++)
             {
                 var x = rows.Read(row, scratch);
@@ -57,13 +56,12 @@ internal static class TokenScoreKernel
         var length = (int)logits.shape[1];
         var (rows, to, scale) = (HostRows.Of(logits, length), HostRows.Of(gradLogits, length), (float)(1 / temperature));
         var (ids, z, g) = (HostValues<long>.Of(targets), HostValues<float>.Of(logSums), HostValues<float>.Of(gradient));
-        RowLoop.For(logits.shape[0], length, (_, start, end) =>
+        RowLoop.For(logits.shape[0], length, 2 * length, (_, start, end, scratch) =>
         {
-            var scratch = new float[2 * length];
             for (var row = start; row < end; row++)
             {
                 var x = rows.Read(row, scratch);
-                var y = to.Begin(row, scratch.AsSpan(length));
+                var y = to.Begin(row, scratch[length..]);
                 var factor = g[row] * scale;
                 if (factor == 0)
                 {
@@ -85,12 +83,12 @@ internal static class TokenScoreKernel
     {
         var vectors = Lanes.Of(x);
         var tail = vectors.Length * Vector<float>.Count;
-        var largest = Largest(x, vectors, tail);
+        var largest = Lanes.Largest(x);
         var (sums, moments) = (Vector<float>.Zero, Vector<float>.Zero);
         for (var i = 0; i < vectors.Length; i++)
         {
             var exponent = (vectors[i] - new Vector<float>(largest)) * scale;
-            var power = Vector.Exp(exponent);
+            var power = Exponential.Of(exponent);
             sums += power;
             if (withMoment)
                 moments += power * Vector.Max(exponent, new Vector<float>(-1e4f));
@@ -108,27 +106,13 @@ internal static class TokenScoreKernel
         return (largest, sum, moment);
     }
 
-    // Not-a-number anywhere comes out as such through the sums; here it may be passed over.
-    private static float Largest(ReadOnlySpan<float> x, ReadOnlySpan<Vector<float>> vectors, int tail)
-    {
-        var most = new Vector<float>(float.NegativeInfinity);
-        foreach (var vector in vectors)
-            most = Vector.Max(most, vector);
-        var largest = float.NegativeInfinity;
-        for (var i = 0; i < Vector<float>.Count; i++)
-            largest = MathF.Max(largest, most[i]);
-        for (var i = tail; i < x.Length; i++)
-            largest = MathF.Max(largest, x[i]);
-        return largest;
-    }
-
     private static void SoftMax(ReadOnlySpan<float> x, float scale, float logSum, float factor, Span<float> y)
     {
         var from = Lanes.Of(x);
         var to = Lanes.Into(y);
         var offset = new Vector<float>(logSum);
         for (var i = 0; i < from.Length; i++)
-            to[i] = Vector.Exp((from[i] * scale) - offset) * factor;
+            to[i] = Exponential.Of((from[i] * scale) - offset) * factor;
         for (var i = from.Length * Vector<float>.Count; i < x.Length; i++)
             y[i] = MathF.Exp((x[i] * scale) - logSum) * factor;
     }

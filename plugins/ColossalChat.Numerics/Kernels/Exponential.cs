@@ -1,0 +1,48 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace ColossalChat.Numerics.Kernels;
+
+/// <summary>
+/// e^x of whole vectors in single precision, within 2 units in the last place: the exponent is cut into a power of two
+/// and a rest of at most ln(2) / 2 (Cody and Waite), whose exponential is a polynomial of degree 6 (minimax).
+/// </summary>
+internal static class Exponential
+{
+    // Below, e^x is less than the smallest normal number and taken for 0; above, it is infinite.
+    private const float Lowest = -87.33654f;
+    private const float Highest = 88.72283f;
+    private const float Log2OfE = 1.44269504f;
+
+    // ln(2) in two parts: whole multiples of the first are exact.
+    private const float Ln2High = 0.693359375f;
+    private const float Ln2Low = -2.12194440e-4f;
+    private const int ExponentBias = 127;
+    private const int MantissaBits = 23;
+
+    /// <summary>e^x; 0 for very low x, infinity for very high x, not-a-number for not-a-number.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Of(Vector<float> x)
+    {
+        var bounded = Vector.Min(Vector.Max(x, new Vector<float>(Lowest)), new Vector<float>(Highest));
+        var whole = Vector.Round(bounded * Log2OfE);
+        var rest = bounded - (whole * Ln2High) - (whole * Ln2Low);
+        var sum = (rest * 1.9875691500e-4f) + new Vector<float>(1.3981999507e-3f);
+        sum = (sum * rest) + new Vector<float>(8.3334519073e-3f);
+        sum = (sum * rest) + new Vector<float>(4.1665795894e-2f);
+        sum = (sum * rest) + new Vector<float>(1.6666665459e-1f);
+        sum = (sum * rest) + new Vector<float>(5.0000001201e-1f);
+        sum = (sum * rest * rest) + rest + Vector<float>.One;
+
+        // 2^128 is no float, so the power is taken in two halves.
+        var exponent = Vector.ConvertToInt32(whole);
+        var half = Vector.ShiftRightArithmetic(exponent, 1);
+        var power = sum * PowerOfTwo(half) * PowerOfTwo(exponent - half);
+        power = Vector.ConditionalSelect(Vector.LessThan(x, new Vector<float>(Lowest)), Vector<float>.Zero, power);
+        return Vector.ConditionalSelect(Vector.GreaterThan(x, new Vector<float>(Highest)), new Vector<float>(float.PositiveInfinity), power);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> PowerOfTwo(Vector<int> exponent) =>
+        Vector.AsVectorSingle(Vector.ShiftLeft(exponent + new Vector<int>(ExponentBias), MantissaBits));
+}
