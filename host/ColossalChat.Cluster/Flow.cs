@@ -86,17 +86,28 @@ public sealed record HeldOutEvaluated(long Iteration, TrainerId Trainer, IReadOn
 public readonly record struct TrainerId(string Model, int Rank)
 {
     /// <inheritdoc/>
-    public override string ToString() => Rank == 0 ? Model : $"{Model}[{Rank}]";
+    public override string ToString() => Rank == 0 ? Model : $"{Model}@{Rank}";
 }
 
 /// <summary>Where experience goes.</summary>
 /// <param name="Trainers">Every rank of every model.</param>
 /// <param name="Ranks">Ranks of each model.</param>
 /// <param name="Iterations">Iterations of the whole run; schedules need it.</param>
-public sealed record TrainingRoute(IReadOnlyDictionary<TrainerId, IActorRef> Trainers, int Ranks, long Iterations);
+public sealed record TrainingRoute(IReadOnlyDictionary<TrainerId, IActorRef> Trainers, int Ranks, long Iterations)
+{
+    /// <summary>Gives every trainer its rank's share.</summary>
+    internal void Tell(long iteration, IReadOnlyList<Experience> perRank)
+    {
+        var (mostRows, targets) = (perRank.Max(share => share.Rows), perRank.Sum(share => share.TargetTokens));
+        foreach (var (trainer, actor) in Trainers)
+            actor.Tell(new TrainShard(
+                new BatchId(iteration, trainer.Rank),
+                new TrainRequest(iteration, Iterations, perRank[trainer.Rank]) { MostRows = mostRows, GroupTargetTokens = targets }));
+    }
+}
 
 /// <summary>ExperienceActor or BatchActor -> TrainerActor[model, rank]: train on this; the batch's shard is the rank.</summary>
-public sealed record TrainShard(BatchId Batch, long Iterations, Experience Experience);
+public sealed record TrainShard(BatchId Batch, TrainRequest Request);
 
 /// <summary>TrainerActor -> IterationActor: how many optimiser steps it will make.</summary>
 public sealed record ShardBegun(BatchId Batch, TrainerId Trainer, int Steps);
@@ -110,7 +121,7 @@ public sealed record FinishStep(BatchId Batch, int Step, bool Apply);
 /// <summary>TrainerActor -> IterationActor: the iteration's steps are done; <c>Took</c> is the time of all its calls.</summary>
 public sealed record ShardTrained(BatchId Batch, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics, TimeSpan Took);
 
-/// <summary>IterationActor -> TrainerActor[model, 0]: give your weights to all readers.</summary>
+/// <summary>IterationActor -> every TrainerActor: give your weights together; rank 0 tells all readers.</summary>
 public sealed record PublishWeights(long Iteration, long Epoch, long Version, IReadOnlyList<IActorRef> Readers);
 
 /// <summary>TrainerActor[model, 0] -> RolloutActor, ScoringActors: fetch these through the lane.</summary>
@@ -158,8 +169,8 @@ public sealed record SaveCheckpoint(long Iteration, RunState State);
 /// <summary>CheckpointActor -> IterationActor: it is on disk, whole.</summary>
 public sealed record CheckpointSaved(long Iteration, string Folder, TimeSpan Took);
 
-/// <summary>IterationActor -> TrainerActor[model, 0]: write the model as a folder.</summary>
+/// <summary>IterationActor -> every TrainerActor: write the model as a folder together.</summary>
 public sealed record ExportModel(long Iteration, string Folder);
 
-/// <summary>TrainerActor[model, 0] -> IterationActor: it is written.</summary>
-public sealed record ModelExported(long Iteration, string Model, string Folder);
+/// <summary>TrainerActor -> IterationActor: it is written, or this rank's part was lent.</summary>
+public sealed record ModelExported(long Iteration, TrainerId Trainer, string Folder);

@@ -47,7 +47,9 @@ public static class Run
                 yield return RoleSlots.Of(kind);
         }
 
-        foreach (var model in plan.ModelsTrained.Where(model => !roles.Trainers.ContainsKey(model)))
-            yield return RoleSlots.Of(new TrainerId(model, 0));
+        var ranks = roles.Trainers.Keys.Select(trainer => trainer.Rank + 1).DefaultIfEmpty(1).Max();
+        foreach (var trainer in plan.ModelsTrained.SelectMany(model => Enumerable.Range(0, ranks), (model, rank) => new TrainerId(model, rank)))
+            if (!roles.Trainers.ContainsKey(trainer))
+                yield return RoleSlots.Of(trainer);
     }
 }

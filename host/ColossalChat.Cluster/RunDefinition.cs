@@ -59,8 +59,11 @@ public sealed record RunRoles
     /// <summary>Offline: batches.</summary>
     public Func<IBatchSource>? Batches { get; init; }
 
-    /// <summary>A trainer for each model of <see cref="StagePlan.ModelsTrained"/>.</summary>
-    public required IReadOnlyDictionary<string, Func<ITrainerRole>> Trainers { get; init; }
+    /// <summary>
+    /// Ranks 0 and up of each model of <see cref="StagePlan.ModelsTrained"/>, as many of every model. A maker gets the
+    /// attempt's number: ranks of different attempts must never meet.
+    /// </summary>
+    public required IReadOnlyDictionary<TrainerId, Func<long, ITrainerRole>> Trainers { get; init; }
 }
 
 /// <summary>Takes what happens in a run. Called from actor threads, one call at a time.</summary>

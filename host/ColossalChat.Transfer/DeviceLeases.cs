@@ -9,7 +9,12 @@ public sealed class DeviceLeases : IDeviceLeases
     private readonly Dictionary<string, Line> _lines = [];
 
     /// <inheritdoc/>
-    public IDisposable Take(string device, CancellationToken cancel)
+    public IDisposable Take(string device, CancellationToken cancel) => Wait(device, null, cancel);
+
+    /// <inheritdoc/>
+    public IDisposable Take(string device, string party, CancellationToken cancel) => Wait(device, party, cancel);
+
+    private Turn Wait(string device, string? party, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
         Waiter waiter;
@@ -18,13 +23,13 @@ public sealed class DeviceLeases : IDeviceLeases
         {
             if (!_lines.TryGetValue(device, out line!))
                 _lines[device] = line = new Line();
-            if (!line.IsTaken)
+            if (line.Admits(party))
             {
-                line.IsTaken = true;
+                line.Enter(party);
                 return new Turn(this, line);
             }
 
-            waiter = new Waiter();
+            waiter = new Waiter(party);
             line.Waiting.AddLast(waiter);
         }
 
@@ -53,38 +58,47 @@ public sealed class DeviceLeases : IDeviceLeases
         {
             // Granted between the cancellation and this lock: the turn is ours and must go on to the next in line.
             if (!line.Waiting.Remove(waiter))
-                PassOn(line);
+                line.Leave();
         }
     }
 
     private void Return(Line line)
     {
         lock (_gate)
-            PassOn(line);
-    }
-
-    private static void PassOn(Line line)
-    {
-        if (line.Waiting.First is not { } next)
-        {
-            line.IsTaken = false;
-            return;
-        }
-
-        line.Waiting.RemoveFirst();
-        next.Value.Granted.Set();
+            line.Leave();
     }
 
     private sealed class Line
     {
-        public bool IsTaken { get; set; }
+        private int _holders;
+        private string? _party;
 
         public LinkedList<Waiter> Waiting { get; } = new();
+
+        // A member of the party that holds the device goes past those who wait: its fellows do not end without it.
+        public bool Admits(string? party) => _holders == 0 || (party is not null && party == _party);
+
+        public void Enter(string? party) => (_holders, _party) = (_holders + 1, party);
+
+        public void Leave()
+        {
+            if (--_holders > 0 || Waiting.First is not { } next)
+                return;
+            var party = next.Value.Party;
+            foreach (var waiter in Waiting.Where(waiter => waiter == next.Value || (party is not null && waiter.Party == party)).ToArray())
+            {
+                Waiting.Remove(waiter);
+                Enter(party);
+                waiter.Granted.Set();
+            }
+        }
     }
 
     // Not disposed: the event never makes a kernel handle, and Set may still run when a cancelled waiter is gone.
-    private sealed class Waiter
+    private sealed class Waiter(string? party)
     {
+        public string? Party => party;
+
         public ManualResetEventSlim Granted { get; } = new(initialState: false);
     }
 

@@ -16,13 +16,14 @@ internal sealed class PtxLoss : IExtraLoss
     private readonly PtxOptions _options;
     private readonly IBatchSource? _source;
     private readonly IPtxRows? _rows;
+    private readonly RankPlace _place;
     private long _step;
 
     /// <summary>Reads the data; none may be named with a coefficient of 0.</summary>
     /// <exception cref="UserErrorException">Text is absent or malformed, or max-tokens is above the model's context.</exception>
     public PtxLoss(PtxOptions options, INodeContext context)
     {
-        _options = options;
+        (_options, _place) = (options, context.Place);
         if (options.Data is { } data)
         {
             _source = context.Create(data);
@@ -47,7 +48,7 @@ internal sealed class PtxLoss : IExtraLoss
     {
         if (_rows is null)
             return null;
-        var experience = _rows.Take(_step++);
+        var experience = OwnShare(_rows.Take(_step++));
         var window = MicroBatches.Build(experience, new MicroBatchCut { Tokens = _options.MicroBatchTokens }, device);
         return new ObjectivePart(Name, window, TokenCrossEntropy.Instance, _options.Coefficient);
     }
@@ -66,6 +67,11 @@ internal sealed class PtxLoss : IExtraLoss
         _step = document.RootElement.GetProperty("step").GetInt64();
         _source?.Restore(reader);
     }
+
+    // All ranks draw the same rows and deal them out.
+    private Experience OwnShare(Experience rows) => _place.Ranks == 1
+        ? rows
+        : rows.Pick([.. Enumerable.Range(0, rows.Rows).Where(row => row % _place.Ranks == _place.Rank)]);
 
     // The trainer holds this model already, so the loan costs nothing; a row beyond its context would fail in a kernel.
     private static ITokenizer TokenizerOf(PtxOptions options, INodeContext context)

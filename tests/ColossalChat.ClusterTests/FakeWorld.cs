@@ -86,8 +86,8 @@ internal sealed class FakeWorld
         Trainers = Trainers(models),
     };
 
-    private Dictionary<string, Func<ITrainerRole>> Trainers(string[] models) => models.ToDictionary(
-        model => model, model => (Func<ITrainerRole>)(() => Count($"trainers.{model}", new FakeTrainer(this, model))));
+    private Dictionary<TrainerId, Func<long, ITrainerRole>> Trainers(string[] models) => models.ToDictionary(
+        model => new TrainerId(model, 0), model => (Func<long, ITrainerRole>)(_ => Count($"trainers.{model}", new FakeTrainer(this, model))));
 }
 
 internal sealed class FakePrompts(FakeWorld world) : IPromptSource

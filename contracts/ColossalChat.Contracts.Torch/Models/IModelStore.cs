@@ -63,5 +63,10 @@ public interface IBorrowedModel : IDisposable
     /// Writes a Hugging Face folder: config, weights, tokenizer files, template; an adapter in PEFT's layout beside them.
     /// Complete or not at all.
     /// </summary>
-    void Export(string folder);
+    /// <param name="folder">A model folder of that name is replaced.</param>
+    /// <param name="read">Makes a parameter readable while it is written; null where all are.</param>
+    void Export(string folder, Func<ParameterSlot, IDisposable>? read = null);
+
+    /// <summary>What <see cref="Export"/> reads, in this order, each once.</summary>
+    IReadOnlyList<ParameterSlot> ExportedParameters { get; }
 }

@@ -79,6 +79,15 @@ public interface IDeviceLeases
     /// <param name="device">As in the configuration: <c>cpu</c>, <c>cuda:0</c>.</param>
     /// <param name="cancel">Ends the wait.</param>
     IDisposable Take(string device, CancellationToken cancel);
+
+    /// <summary>
+    /// Waits for the device together with others: members of one party hold it at the same time, because they wait for
+    /// each other while they compute.
+    /// </summary>
+    /// <param name="device">As in the configuration.</param>
+    /// <param name="party">Name of the party, such as a trained model's whose ranks share this process.</param>
+    /// <param name="cancel">Ends the wait.</param>
+    IDisposable Take(string device, string party, CancellationToken cancel) => Take(device, cancel);
 }
 
 /// <summary>The node's log; lines about a batch start with its <see cref="BatchId"/>.</summary>

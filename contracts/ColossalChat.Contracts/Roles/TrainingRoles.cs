@@ -24,6 +24,7 @@ public interface IBatchSource : IStatefulRole
 /// <summary>
 /// One rank of one trained model's group. An iteration is Begin, then Compute and Finish for every optimiser step, then
 /// End. Between Compute and Finish the host asks all groups whether their gradients are finite: all apply or all skip.
+/// Every call reaches all ranks of a group, in the same order; they may talk to each other in it.
 /// </summary>
 public interface ITrainerRole : IStatefulRole, IDisposable
 {
@@ -43,16 +44,22 @@ public interface ITrainerRole : IStatefulRole, IDisposable
     void Finish(int step, bool apply);
 
     /// <summary>Ends the iteration.</summary>
-    /// <returns>Numbers by metric name.</returns>
+    /// <returns>
+    /// Numbers by metric name. Those of rank 0 count for its group, except that <c>perf/tflops</c> (whatever follows it) is
+    /// added over the ranks.
+    /// </returns>
     IReadOnlyDictionary<string, double> End();
 
-    /// <summary>Measures held-out experience without changing anything.</summary>
+    /// <summary>Measures held-out experience, each rank its share, without changing anything; rank 0's numbers are the group's.</summary>
     IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel);
 
-    /// <summary>Publishes the current weights; rank 0 only.</summary>
+    /// <summary>
+    /// Publishes the current weights, which rank 0's readers may use until the next call of another kind; rank 0's answer
+    /// is the group's.
+    /// </summary>
     WeightsPublication Publish(long epoch, long version, CancellationToken cancel);
 
-    /// <summary>Writes the model as a Hugging Face folder, complete or not at all; rank 0 only.</summary>
+    /// <summary>Writes the model as a Hugging Face folder, complete or not at all: rank 0 writes, the others lend their parts.</summary>
     void Export(string folder);
 }
 
@@ -60,4 +67,11 @@ public interface ITrainerRole : IStatefulRole, IDisposable
 /// <param name="Iteration">From 1.</param>
 /// <param name="Iterations">Iterations of the whole run; schedules need it.</param>
 /// <param name="Experience">This rank's sequences.</param>
-public sealed record TrainRequest(long Iteration, long Iterations, Experience Experience);
+public sealed record TrainRequest(long Iteration, long Iterations, Experience Experience)
+{
+    /// <summary>Sequences of the rank that has most of them; all ranks make as many steps as that one.</summary>
+    public int MostRows { get; init; } = Experience.Rows;
+
+    /// <summary>Target tokens of all ranks; without any there is nothing to learn.</summary>
+    public long GroupTargetTokens { get; init; } = Experience.TargetTokens;
+}

@@ -69,8 +69,6 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
     {
         var training = window.Route.Training;
         Iteration.Tell(new ExperienceBuilt(window.Iteration, size, timings.MergedInto(built.Metrics), built.Samples));
-        foreach (var (trainer, actor) in training.Trainers)
-            actor.Tell(new TrainShard(
-                new BatchId(window.Iteration, trainer.Rank), training.Iterations, built.PerRank[trainer.Rank]));
+        training.Tell(window.Iteration, built.PerRank);
     }
 }

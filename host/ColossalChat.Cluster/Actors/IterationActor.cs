@@ -83,12 +83,13 @@ internal sealed class IterationActor : ReceiveActor
         });
         Receive<HeldOutEvaluated>(evaluated =>
         {
-            _numbers.Set(evaluated.Metrics);
+            if (evaluated.Trainer.Rank == 0)
+                _numbers.Set(evaluated.Metrics);
             Arrive($"evaluated {evaluated.Iteration} {evaluated.Trainer}");
         });
         Receive<StateCaptured>(captured => Arrive($"captured {captured.Iteration} {captured.Role}"));
         Receive<CheckpointSaved>(Saved);
-        Receive<ModelExported>(exported => Arrive($"exported {exported.Model}"));
+        Receive<ModelExported>(exported => Arrive($"exported {exported.Trainer}"));
     }
 
     // ---- Beginning ----
@@ -171,8 +172,8 @@ internal sealed class IterationActor : ReceiveActor
     private void Trained(ShardTrained trained)
     {
         if (trained.Trainer.Rank == 0)
-            _numbers.Set(trained.Metrics);
-        _numbers.Add("timing/learn_s", trained.Took.TotalSeconds);
+            _numbers.Add("timing/learn_s", trained.Took.TotalSeconds);
+        _numbers.SetShare(trained.Trainer.Rank, trained.Metrics);
         Arrive($"trained {trained.Batch.Iteration} {trained.Trainer}");
     }
 
@@ -186,9 +187,8 @@ internal sealed class IterationActor : ReceiveActor
         }
 
         Await(Plan.ModelsTrained.SelectMany(model => _roles.Readers.Keys.Select(reader => $"load {_iteration} {model} {reader}")), then);
-        foreach (var model in Plan.ModelsTrained)
-            _training.Trainers[new TrainerId(model, 0)].Tell(
-                new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, [.. _roles.Readers.Values]));
+        foreach (var (trainer, actor) in _training.Trainers)
+            actor.Tell(new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, trainer.Rank == 0 ? [.. _roles.Readers.Values] : []));
     }
 
     private void EndIteration()
@@ -223,10 +223,10 @@ internal sealed class IterationActor : ReceiveActor
             return;
         }
 
-        Await(Plan.ModelsTrained.Select(model => $"evaluated {_iteration} {model}"), EndEvaluation);
-        foreach (var model in Plan.ModelsTrained)
-            _training.Trainers[new TrainerId(model, 0)].Tell(
-                new EvaluateHeldOut(_iteration, _facts[RoleSlots.Batches].HeldOut));
+        Await(_training.Trainers.Keys.Select(trainer => $"evaluated {_iteration} {trainer}"), EndEvaluation);
+        foreach (var (trainer, actor) in _training.Trainers)
+            actor.Tell(new EvaluateHeldOut(
+                _iteration, [.. _facts[RoleSlots.Batches].HeldOut.Where((_, batch) => batch % _training.Ranks == trainer.Rank)]));
     }
 
     private void EndEvaluation()
@@ -298,10 +298,10 @@ internal sealed class IterationActor : ReceiveActor
 
         var folders = Plan.ModelsTrained.ToDictionary(
             model => model, model => Path.Combine(_flow.Definition.RunFolder, "models", model));
-        Await(folders.Keys.Select(model => $"exported {model}"),
+        Await(_training.Trainers.Keys.Select(trainer => $"exported {trainer}"),
             () => _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: false, folders)));
-        foreach (var (model, folder) in folders)
-            _training.Trainers[new TrainerId(model, 0)].Tell(new ExportModel(_iteration, folder));
+        foreach (var (trainer, actor) in _training.Trainers)
+            actor.Tell(new ExportModel(_iteration, folders[trainer.Model]));
     }
 
     // ---- Waiting for several answers ----

@@ -17,6 +17,18 @@ internal sealed class IterationNumbers(long iteration, BatchPurpose purpose)
             _metrics[name] = value;
     }
 
+    /// <summary>Takes a trainer rank's numbers: work done adds up, of the rest rank 0 knows the group's.</summary>
+    public void SetShare(int rank, IReadOnlyDictionary<string, double> metrics)
+    {
+        foreach (var (name, value) in metrics)
+        {
+            if (name.StartsWith("perf/tflops", StringComparison.Ordinal))
+                Add(name, value);
+            else if (rank == 0)
+                _metrics[name] = value;
+        }
+    }
+
     public void Add(string name, double value) => _metrics[name] = _metrics.GetValueOrDefault(name) + value;
 
     public void SetSize(WindowSize size, IReadOnlyList<SampleRow> samples) => (_size, _samples) = (size, samples);

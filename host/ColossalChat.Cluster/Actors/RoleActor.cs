@@ -16,6 +16,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     // Beyond batches and weights: opening, capturing, measuring, exporting.
     private const int Spare = 8;
     private readonly Func<TRole> _make;
+    private readonly string? _party;
     private readonly int _capacity;
     private Queue<RoleCall<TRole>> _waiting = new();
     private Attempt? _running;
@@ -23,9 +24,14 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     private bool _isFailed;
     private long _ticket;
 
-    protected RoleActor(FlowContext flow, string role, Func<TRole> make, Repair repair)
+    /// <param name="flow">What all actors share.</param>
+    /// <param name="role">The role's slot.</param>
+    /// <param name="make">Makes the role.</param>
+    /// <param name="repair">What a failed call takes to mend.</param>
+    /// <param name="party">Those with whom the role shares turns on the device; null for none.</param>
+    protected RoleActor(FlowContext flow, string role, Func<TRole> make, Repair repair, string? party = null)
     {
-        (Flow, Role, Repair, _make) = (flow, role, repair, make);
+        (Flow, Role, Repair, _make, _party) = (flow, role, repair, make, party);
         _capacity = flow.Definition.Flow.BatchesInFlight + flow.Definition.Plan.ModelsTrained.Count + Spare;
         _worker = StartWorker();
         Receive<WorkStarted>(started => Limit(started.Ticket));
@@ -74,9 +80,9 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     private IActorRef StartWorker()
     {
-        var (make, devices, device, grace) = (_make, Flow.Definition.Devices, Flow.Definition.Device, Flow.Definition.Flow.CancelGrace);
-        return Context.ActorOf(
-            Props.Create(() => new RoleWorker<TRole>(make, devices, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
+        var (make, grace) = (_make, Flow.Definition.Flow.CancelGrace);
+        var device = new SharedDevice(Flow.Definition.Devices, Flow.Definition.Device, _party);
+        return Context.ActorOf(Props.Create(() => new RoleWorker<TRole>(make, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
     }
 
     private void StartNext()

@@ -9,6 +9,7 @@ internal static class RoleSlots
     public const string Rollout = "rollout";
     public const string Experience = "experience";
     public const string Batches = "batches";
+    private const string Trainers = "trainers.";
 
     public static string Of(ScoreKind kind) => kind switch
     {
@@ -18,5 +19,9 @@ internal static class RoleSlots
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown kind of score."),
     };
 
-    public static string Of(TrainerId trainer) => $"trainers.{trainer}";
+    public static string Of(TrainerId trainer) => $"{Trainers}{trainer}";
+
+    /// <summary>True for the slots of a model's trainer, whatever the rank.</summary>
+    public static bool IsRankOf(string slot, string model) =>
+        slot == Trainers + model || slot.StartsWith($"{Trainers}{model}@", StringComparison.Ordinal);
 }

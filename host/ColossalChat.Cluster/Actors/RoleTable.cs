@@ -23,7 +23,7 @@ internal sealed class RoleTable
 
     public IActorRef Batches { get; private set; } = ActorRefs.Nobody;
 
-    /// <summary>One rank of each model in this process.</summary>
+    /// <summary>Every rank of each model.</summary>
     public Dictionary<TrainerId, IActorRef> Trainers { get; } = [];
 
     public IActorRef Checkpoints { get; private set; } = ActorRefs.Nobody;
@@ -42,12 +42,9 @@ internal sealed class RoleTable
         var (table, plan, roles) = (new RoleTable(), flow.Definition.Plan, flow.Definition.Roles);
         table.Checkpoints = context.ActorOf(
             Props.Create(() => new CheckpointActor(flow)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
-        foreach (var model in plan.ModelsTrained)
-        {
-            var (id, make) = (new TrainerId(model, 0), roles.Trainers[model]);
+        foreach (var (id, make) in roles.Trainers.Where(trainer => plan.ModelsTrained.Contains(trainer.Key.Model)))
             table.Trainers[id] = table._roles[RoleSlots.Of(id)] = context.ActorOf(
-                Props.Create(() => new TrainerActor(flow, id, make, from)), RoleSlots.Of(id));
-        }
+                Props.Create(() => new TrainerActor(flow, id, () => make(flow.Epoch), from)), RoleSlots.Of(id));
 
         if (plan.Flow == FlowKind.Offline)
             table.Batches = table._roles[RoleSlots.Batches] = context.ActorOf(

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Akka.Actor;
 using Akka.Event;
-using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
@@ -14,18 +13,16 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
 {
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Func<TRole> _make;
-    private readonly IDeviceLeases _devices;
-    private readonly string _device;
+    private readonly SharedDevice _device;
     private readonly TimeSpan _grace;
     private TRole? _role;
 
     /// <param name="make">Makes the role at the first call.</param>
-    /// <param name="devices">Turns on devices.</param>
-    /// <param name="device">The device that the role computes on.</param>
+    /// <param name="device">What the role computes on, in turns.</param>
     /// <param name="grace">Longest wait for a turn to dispose the role.</param>
-    public RoleWorker(Func<TRole> make, IDeviceLeases devices, string device, TimeSpan grace)
+    public RoleWorker(Func<TRole> make, SharedDevice device, TimeSpan grace)
     {
-        (_make, _devices, _device, _grace) = (make, devices, device, grace);
+        (_make, _device, _grace) = (make, device, grace);
         Receive<Work<TRole>>(Run);
     }
 
@@ -33,7 +30,7 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
     {
         try
         {
-            using var turn = _devices.Take(_device, work.Cancel);
+            using var turn = _device.Take(work.Cancel);
             Sender.Tell(new WorkStarted(work.Ticket));
             _role ??= _make();
             var started = Stopwatch.GetTimestamp();
@@ -71,11 +68,11 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
         using var limit = new CancellationTokenSource(_grace);
         try
         {
-            return _devices.Take(_device, limit.Token);
+            return _device.Take(limit.Token);
         }
         catch (OperationCanceledException)
         {
-            _log.Warning("A role is disposed without its turn on {0}: it did not come within {1}.", _device, _grace);
+            _log.Warning("A role is disposed without its turn on {0}: it did not come within {1}.", _device.Name, _grace);
             return null;
         }
     }

@@ -14,8 +14,8 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
     private readonly long _iteration;
     private readonly RunState? _from;
 
-    protected StatefulRoleActor(FlowContext flow, string role, Func<TRole> make, RunState? from)
-        : base(flow, role, make, RepairOf(s_promisesState))
+    protected StatefulRoleActor(FlowContext flow, string role, Func<TRole> make, RunState? from, string? party = null)
+        : base(flow, role, make, RepairOf(s_promisesState), party)
     {
         (_iteration, _from) = (from?.Iteration ?? 0, from);
         Receive<CaptureState>(Capture);
@@ -44,14 +44,15 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
         if (_from is null)
             return;
         if (role is IStatefulRole state)
-            state.Restore(ImageOf(_from));
+            state.Restore(StateOf(_from));
         else if (_from.Images.ContainsKey(Role))
             throw new UserErrorException(
                 $"The state of iteration {_from.Iteration} has one of {Role}, but the plugin that is {Role} now takes none; "
                 + "resume with the stage and roles that wrote it.");
     }
 
-    private StateImage ImageOf(RunState from) => from.Images.TryGetValue(Role, out var image)
+    /// <summary>What a role reads its state from.</summary>
+    protected virtual IStateReader StateOf(RunState from) => from.Images.TryGetValue(Role, out var image)
         ? image
         : throw new UserErrorException(
             $"The state of iteration {from.Iteration} has none of {Role}, only of {string.Join(", ", from.Images.Keys)}; "

@@ -13,7 +13,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
     private Running? _running;
 
     public TrainerActor(FlowContext flow, TrainerId id, Func<ITrainerRole> make, RunState? from)
-        : base(flow, RoleSlots.Of(id), make, from)
+        : base(flow, RoleSlots.Of(id), make, from, party: id.Model)
     {
         _id = id;
         Receive<TrainShard>(Begin);
@@ -29,7 +29,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         Call(
             shard.Batch,
             "begin",
-            (role, _) => role.Begin(new TrainRequest(shard.Batch.Iteration, shard.Iterations, shard.Experience)),
+            (role, _) => role.Begin(shard.Request),
             (steps, took) =>
             {
                 _running = _running with { Steps = steps, Took = took };
@@ -98,7 +98,13 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
             role.Export(export.Folder);
             return export.Folder;
         },
-        (folder, _) => Iteration.Tell(new ModelExported(export.Iteration, _id.Model, folder)));
+        (folder, _) => Iteration.Tell(new ModelExported(export.Iteration, _id, folder)));
+
+    // However many ranks there were: each finds its part in what all of them wrote.
+    protected override IStateReader StateOf(RunState from) => new JoinedState(Role, [.. from.Images
+        .Where(image => RoleSlots.IsRankOf(image.Key, _id.Model))
+        .OrderBy(image => image.Key, StringComparer.Ordinal)
+        .Select(image => image.Value)]);
 
     private sealed record Running(BatchId Batch, int Steps, TimeSpan Took);
 }

@@ -1,6 +1,7 @@
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
+using ColossalChat.Host.Ranks;
 using ColossalChat.PluginHost.Verbs;
 
 namespace ColossalChat.Host.Commands;
@@ -12,6 +13,7 @@ internal static class HostVerbs
     [
         new TrainCommand(host),
         new NodeCommand(host),
+        new RankCommand(host),
         new ConfigValidateCommand(host),
         new ConfigPrintCommand(host),
         new RunListCommand(),

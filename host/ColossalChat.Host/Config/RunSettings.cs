@@ -30,6 +30,9 @@ public sealed record RunSettings : ICheckedOptions
     /// <summary>The roles; those that are left out come from the stage.</summary>
     public RoleSettings Roles { get; init; } = new();
 
+    /// <summary>Ranks of the trained models, and the processes they run in.</summary>
+    public TrainerSettings Trainer { get; init; } = new();
+
     /// <summary>Time limits, queues and retries.</summary>
     public FlowOptions Flow { get; init; } = new();
 
@@ -79,6 +82,31 @@ public sealed record RunFolderSettings : ICheckedOptions
             yield return $"keep-checkpoints is {KeepCheckpoints}; it must be 1 or more.";
         if (SamplesEvery < 0)
             yield return $"samples-every is {SamplesEvery}; it must be 0 (none) or more.";
+    }
+}
+
+/// <summary>Section <c>trainer</c>: what all trained models have in common.</summary>
+public sealed record TrainerSettings : ICheckedOptions
+{
+    /// <summary>
+    /// Ranks of each trained model. They share batches out and, by <c>engine.sharding</c> of the trainer, weights, gradients
+    /// and optimiser states. 1 to 64; default 1.
+    /// </summary>
+    public int Ranks { get; init; } = 1;
+
+    /// <summary>
+    /// Processes of their own for ranks above 0, which are dealt out over them; 0 runs all ranks in this process. 0 to
+    /// ranks - 1; default 0.
+    /// </summary>
+    public int Processes { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<string> Problems()
+    {
+        if (Ranks is < 1 or > 64)
+            yield return $"ranks is {Ranks}; it must be from 1 to 64.";
+        if (Processes < 0 || Processes > Math.Max(0, Ranks - 1))
+            yield return $"processes is {Processes} and ranks {Ranks}; processes must be from 0 (all ranks in this process) to ranks - 1, because rank 0 is always in this one.";
     }
 }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
 using ColossalChat.PluginHost;
 using ColossalChat.Transfer;
 
@@ -29,6 +30,24 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
     /// seams, gets the object that the configuration means.
     /// </summary>
     public IReadOnlyDictionary<string, object> SharedOptions { get; init; } = new Dictionary<string, object>();
+
+    /// <summary>The setup of a run's node.</summary>
+    /// <param name="bound">The run.</param>
+    /// <param name="catalog">Its plugins.</param>
+    /// <param name="runFolder">Its folder; null outside a run.</param>
+    /// <param name="log">Takes the node's lines.</param>
+    public static NodeSetup Of(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log)
+    {
+        var models = bound.Settings.Models;
+        return new NodeSetup(catalog)
+        {
+            Seed = bound.Settings.Seed,
+            RunFolder = runFolder,
+            Device = bound.Settings.Device,
+            Log = log,
+            SharedOptions = models.Options is null ? new Dictionary<string, object>() : new Dictionary<string, object> { [models.Name] = models.Options },
+        };
+    }
 }
 
 /// <summary>The node's side of the plugins: makes their objects, keeps the shared ones, disposes them at the end.</summary>
@@ -61,13 +80,18 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 
     public INodeLog Log => setup.Log;
 
+    /// <summary>This node as one rank of a group sees it: shared objects are the node's, its own know their place.</summary>
+    /// <param name="place">Which rank.</param>
+    /// <param name="peers">Where the ranks meet.</param>
+    public INodeContext At(RankPlace place, IPeerLinks peers) => new PlacedContext(this, place, peers);
+
     /// <inheritdoc/>
     public TSeam Create<TSeam>(PluginChoice<TSeam> choice)
-        where TSeam : class => (TSeam)Make(typeof(TSeam), choice.Name, choice.Options);
+        where TSeam : class => (TSeam)Make(typeof(TSeam), choice.Name, choice.Options, this);
 
     /// <inheritdoc/>
     public TSeam Resolve<TSeam>(string name)
-        where TSeam : class => (TSeam)Make(typeof(TSeam), name, null);
+        where TSeam : class => (TSeam)Make(typeof(TSeam), name, null, this);
 
     /// <inheritdoc/>
     public IReadOnlyList<string> NamesOf<TSeam>()
@@ -100,13 +124,13 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
         _tokenizers.Clear();
     }
 
-    private object Make(Type seam, string name, object? options)
+    private object Make(Type seam, string name, object? options, INodeContext maker)
     {
         var factory = setup.Catalog.Find(seam, name)
             ?? throw new UserErrorException(
                 $"There is no {KebabCase.OfSeam(seam)} '{name}'. {NearestName.Advice(name, setup.Catalog.NamesOf(seam), "names")} Is its plugin folder missing or refused? `plugin list` shows what was loaded.",
                 ExitCode.NotFound);
-        return factory.IsShared ? Shared(factory, options) : factory.Create(options ?? Default(factory), this);
+        return factory.IsShared ? Shared(factory, options) : factory.Create(options ?? Default(factory), maker);
     }
 
     // One lock around the making: it is reentrant, since shared plugins resolve each other, and nobody gets a half-made one.
@@ -142,5 +166,43 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
         var nothing = new ConfigSection($"{factory.Kind} '{factory.Name}'", "default", new Dictionary<string, ConfigNode>());
         return OptionsBinder.Bind(factory.OptionsType, nothing, setup.Catalog, problems)
             ?? throw new UserErrorException($"{factory.Kind} '{factory.Name}' cannot be made with default options:\n{string.Join('\n', problems)}");
+    }
+
+    private sealed class PlacedContext(NodeContext node, RankPlace place, IPeerLinks peers) : INodeContext
+    {
+        public RankPlace Place => place;
+
+        public IPeerLinks Peers => peers;
+
+        public string NodeName => node.NodeName;
+
+        public ulong Seed => node.Seed;
+
+        public string? RunFolder => node.RunFolder;
+
+        public string Device => node.Device;
+
+        public TimeProvider Time => node.Time;
+
+        public IBlobLane Blobs => node.Blobs;
+
+        public IDeviceLeases Devices => node.Devices;
+
+        public INodeLog Log => node.Log;
+
+        public IPeerLinks PeersAt(string address) => node.PeersAt(address);
+
+        public TSeam Create<TSeam>(PluginChoice<TSeam> choice)
+            where TSeam : class => (TSeam)node.Make(typeof(TSeam), choice.Name, choice.Options, this);
+
+        public TSeam Resolve<TSeam>(string name)
+            where TSeam : class => (TSeam)node.Make(typeof(TSeam), name, null, this);
+
+        public IReadOnlyList<string> NamesOf<TSeam>()
+            where TSeam : class => node.NamesOf<TSeam>();
+
+        public ITokenizer Tokenizer(string hash) => node.Tokenizer(hash);
+
+        public void AddTokenizer(ITokenizer tokenizer) => node.AddTokenizer(tokenizer);
     }
 }

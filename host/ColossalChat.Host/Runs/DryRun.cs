@@ -4,6 +4,7 @@ using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
+using ColossalChat.Host.Ranks;
 
 namespace ColossalChat.Host.Runs;
 
@@ -15,7 +16,7 @@ internal static class DryRun
     {
         var (settings, plan) = (bound.Settings, bound.Plan);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"stage {settings.Stage.Name} ({plan.Flow.ToString().ToLowerInvariant()}), seed {settings.Seed}, device {settings.Device}"));
-        var makers = RoleMakers.Of(settings, plan, node);
+        var makers = RoleMakers.Of(settings, plan, node, TrainerRanks.OfDryRun(bound, node));
         var made = new List<object>();
         try
         {
@@ -36,7 +37,7 @@ internal static class DryRun
     private static void Make(RunRoles makers, List<object> made, RunSettings settings, NodeContext node, CancellationToken cancel)
     {
         using var lease = node.Devices.Take(settings.Device, cancel);
-        Func<object>?[] all = [makers.Rollout, makers.Experience, .. makers.Scorers.Values, .. makers.Trainers.Values];
+        Func<object>?[] all = [makers.Rollout, makers.Experience, .. makers.Scorers.Values, .. makers.Trainers.Where(trainer => trainer.Key.Rank == 0).Select(trainer => (Func<object>)(() => trainer.Value(0)))];
         foreach (var make in all.OfType<Func<object>>())
             made.Add(make());
     }

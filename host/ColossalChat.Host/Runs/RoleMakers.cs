@@ -1,6 +1,7 @@
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
+using ColossalChat.Host.Ranks;
 
 namespace ColossalChat.Host.Runs;
 
@@ -8,7 +9,7 @@ namespace ColossalChat.Host.Runs;
 internal static class RoleMakers
 {
     /// <summary>Makers of the roles that the plan needs.</summary>
-    public static RunRoles Of(RunSettings settings, StagePlan plan, INodeContext node)
+    public static RunRoles Of(RunSettings settings, StagePlan plan, INodeContext node, TrainerRanks ranks)
     {
         var roles = settings.Roles;
         var isOnline = plan.Flow == FlowKind.Online;
@@ -19,7 +20,7 @@ internal static class RoleMakers
             Experience = isOnline ? Maker(node, roles.Experience) : null,
             Batches = isOnline ? null : Maker(node, roles.Batches),
             Scorers = plan.ScoresNeeded.ToDictionary(kind => kind, kind => Maker(node, ScorerOf(roles, kind))!),
-            Trainers = plan.ModelsTrained.ToDictionary(model => model, model => Maker(node, roles.Trainers[model])!),
+            Trainers = ranks.Makers(plan.ModelsTrained),
         };
     }
 

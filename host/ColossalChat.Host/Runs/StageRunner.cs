@@ -7,6 +7,7 @@ using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
+using ColossalChat.Host.Ranks;
 using ColossalChat.PluginHost;
 
 namespace ColossalChat.Host.Runs;
@@ -105,6 +106,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     {
         var settings = bound.Settings;
         var sinks = (settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
+        using var ranks = TrainerRanks.Of(bound, node, host, drive.Folder.Path, drive.Log);
         Action<string> show = host.Console.IsTerminal ? drive.Show : host.Console.Line;
         using var recorder = new RunRecorder(drive.Folder, new RecorderSettings(drive.Log, host.Console, show, sinks)
         {
@@ -115,7 +117,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         var definition = new RunDefinition
         {
             Plan = bound.Plan,
-            Roles = RoleMakers.Of(settings, bound.Plan, node),
+            Roles = RoleMakers.Of(settings, bound.Plan, node, ranks),
             Devices = node.Devices,
             Device = settings.Device,
             RunFolder = drive.Folder.Path,
@@ -184,19 +186,8 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     private static string NameOf(BoundRun bound) =>
         bound.Settings.Run.Name.Length > 0 ? bound.Settings.Run.Name : bound.Settings.Stage.Name;
 
-    private NodeContext NodeOf(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log)
-    {
-        var models = bound.Settings.Models;
-        return new NodeContext(new NodeSetup(catalog)
-        {
-            Seed = bound.Settings.Seed,
-            RunFolder = runFolder,
-            Device = bound.Settings.Device,
-            Log = log,
-            Devices = host.Devices,
-            SharedOptions = models.Options is null ? new Dictionary<string, object>() : new Dictionary<string, object> { [models.Name] = models.Options },
-        });
-    }
+    private NodeContext NodeOf(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log) =>
+        new(NodeSetup.Of(bound, catalog, runFolder, log) with { Devices = host.Devices });
 
     /// <summary>The file's <c>akka</c> section over what a run needs.</summary>
     internal static ActorSystemSetup SystemSetup(LoadedConfig config, INodeLog log)

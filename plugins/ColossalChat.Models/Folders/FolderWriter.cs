@@ -25,6 +25,7 @@ internal static class FolderWriter
     /// <param name="precision">Element type to write.</param>
     /// <param name="extra">Writes more into the folder, which it is given.</param>
     /// <param name="largestShard">Bytes of weights in one file.</param>
+    /// <param name="read">Makes a parameter readable while it is written; null where all are. Called in the order of the parameters, the head's last.</param>
     public static void Write(
         ModelFolder source,
         string target,
@@ -32,7 +33,8 @@ internal static class FolderWriter
         IReadOnlyList<ParameterSlot> head,
         ScalarType precision,
         Action<string>? extra = null,
-        long largestShard = LargestShard)
+        long largestShard = LargestShard,
+        Func<ParameterSlot, IDisposable>? read = null)
     {
         target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
         if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any() && !File.Exists(Path.Combine(target, "config.json")))
@@ -43,9 +45,9 @@ internal static class FolderWriter
         Directory.CreateDirectory(temporary);
         CopyTexts(source.Path, temporary);
         File.WriteAllText(Path.Combine(temporary, "config.json"), WithPrecision(source.ConfigJson, precision));
-        WriteWeights(temporary, parameters, precision, largestShard);
+        WriteWeights(temporary, parameters, precision, largestShard, read);
         if (head.Count > 0)
-            SafetensorsWriter.Write(Path.Combine(temporary, ModelFolder.ValueHeadName), [.. head.Select(slot => (slot.Name, slot.Value))], precision);
+            SafetensorsWriter.Write(Path.Combine(temporary, ModelFolder.ValueHeadName), head, precision, read);
         extra?.Invoke(temporary);
         Replace(temporary, target);
     }
@@ -67,12 +69,12 @@ internal static class FolderWriter
         return config.ToJsonString(s_indented) + "\n";
     }
 
-    private static void WriteWeights(string folder, IReadOnlyList<ParameterSlot> parameters, ScalarType precision, long largestShard)
+    private static void WriteWeights(string folder, IReadOnlyList<ParameterSlot> parameters, ScalarType precision, long largestShard, Func<ParameterSlot, IDisposable>? read)
     {
         var shards = Split(parameters, precision, largestShard);
         if (shards.Count == 1)
         {
-            SafetensorsWriter.Write(Path.Combine(folder, WeightFiles.SingleName), [.. shards[0].Select(slot => (slot.Name, slot.Value))], precision);
+            SafetensorsWriter.Write(Path.Combine(folder, WeightFiles.SingleName), shards[0], precision, read);
             return;
         }
 
@@ -80,7 +82,7 @@ internal static class FolderWriter
         for (var i = 0; i < shards.Count; i++)
         {
             var name = $"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors";
-            SafetensorsWriter.Write(Path.Combine(folder, name), [.. shards[i].Select(slot => (slot.Name, slot.Value))], precision);
+            SafetensorsWriter.Write(Path.Combine(folder, name), shards[i], precision, read);
             foreach (var slot in shards[i])
                 map[slot.Name] = name;
         }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using ColossalChat.Contracts.Torch;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Models.Safetensors;
@@ -13,14 +14,35 @@ internal static class SafetensorsWriter
     /// <param name="path">The file.</param>
     /// <param name="tensors">Names and tensors on any device; none is disposed.</param>
     /// <param name="type">Float32, Float16 or BFloat16.</param>
-    public static void Write(string path, IReadOnlyList<(string Name, Tensor Value)> tensors, ScalarType type)
+    public static void Write(string path, IReadOnlyList<(string Name, Tensor Value)> tensors, ScalarType type) =>
+        Write(path, tensors, type, stream =>
+        {
+            foreach (var (_, value) in tensors)
+                WriteData(stream, value, type);
+        });
+
+    /// <summary>Writes parameters one by one.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="slots">In the order written.</param>
+    /// <param name="type">Float32, Float16 or BFloat16.</param>
+    /// <param name="read">Makes a parameter readable while it is written; null where all are.</param>
+    public static void Write(string path, IReadOnlyList<ParameterSlot> slots, ScalarType type, Func<ParameterSlot, IDisposable>? read) =>
+        Write(path, [.. slots.Select(slot => (slot.Name, slot.Value))], type, stream =>
+        {
+            foreach (var slot in slots)
+            {
+                using var reading = read?.Invoke(slot);
+                WriteData(stream, slot.Value, type);
+            }
+        });
+
+    private static void Write(string path, IReadOnlyList<(string Name, Tensor Value)> heads, ScalarType type, Action<FileStream> writeData)
     {
         var temporary = path + ".part";
         using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16))
         {
-            WriteHeader(stream, tensors, type);
-            foreach (var (_, value) in tensors)
-                WriteData(stream, value, type);
+            WriteHeader(stream, heads, type);
+            writeData(stream);
             stream.Flush(flushToDisk: true);
         }
 

@@ -84,11 +84,9 @@ internal sealed class LoadedModel : IDisposable
     /// Writes the model as others read it: adapters merged in; the adapter alone beside it in <c>adapter/</c>. A value
     /// model's body is written without a language head, its value head in a file of its own.
     /// </summary>
-    public void Export(string target, bool withAdapter)
+    public void Export(string target, bool withAdapter, Func<ParameterSlot, IDisposable>? read)
     {
-        var (body, head) = _valueModel is { ValueHead: ValueHead own }
-            ? (Body.BodyParameters(), (IReadOnlyList<ParameterSlot>)[own.Weight, own.Bias])
-            : (Body.AllParameters(), []);
+        var (body, head) = Exported();
         using var state = new AdapterState(Adapter, withAdapter);
         var mustMerge = withAdapter && Adapter is { Merged: false };
         if (mustMerge)
@@ -99,7 +97,7 @@ internal sealed class LoadedModel : IDisposable
             {
                 if (withAdapter)
                     Adapter?.Save(System.IO.Path.Combine(folder, "adapter"));
-            });
+            }, read: read);
         }
         finally
         {
@@ -107,6 +105,9 @@ internal sealed class LoadedModel : IDisposable
                 Adapter!.Unmerge();
         }
     }
+
+    /// <summary>What <see cref="Export"/> reads, in order.</summary>
+    public IReadOnlyList<ParameterSlot> ExportedParameters => [.. Exported().Body, .. Exported().Head];
 
     /// <inheritdoc/>
     public void Dispose()
@@ -118,4 +119,8 @@ internal sealed class LoadedModel : IDisposable
         else
             Body.Dispose();
     }
+
+    private (IReadOnlyList<ParameterSlot> Body, IReadOnlyList<ParameterSlot> Head) Exported() => _valueModel is { ValueHead: ValueHead own }
+        ? (Body.BodyParameters(), [own.Weight, own.Bias])
+        : (Body.AllParameters(), []);
 }

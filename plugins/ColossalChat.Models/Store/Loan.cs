@@ -43,7 +43,10 @@ internal sealed class Loan(string name, LoadedModel model, bool withAdapter, Act
     public bool SharesWeightsWith(string trained) => trained == Name;
 
     /// <inheritdoc/>
-    public void Export(string folder) => model.Export(folder, withAdapter);
+    public void Export(string folder, Func<ParameterSlot, IDisposable>? read = null) => model.Export(folder, withAdapter, read);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<ParameterSlot> ExportedParameters => model.ExportedParameters;
 
     /// <inheritdoc/>
     public void Dispose() => Interlocked.Exchange(ref _giveBack, null)?.Invoke();

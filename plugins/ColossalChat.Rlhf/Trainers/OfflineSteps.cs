@@ -40,7 +40,7 @@ internal sealed class OfflineSteps(TrainedModel model, HeadPlacement placement)
     {
         var experience = _request!.Experience;
         var metrics = _metrics.Take(model.Steps, model.TakeTeraflops());
-        metrics["data/target_tokens"] = experience.TargetTokens;
+        metrics["data/target_tokens"] = _request.GroupTargetTokens;
         metrics["data/seq_len"] = experience.Rows == 0 ? 0 : (double)experience.Tokens.Values.Length / experience.Rows;
         _request = null;
         return metrics;
@@ -49,7 +49,7 @@ internal sealed class OfflineSteps(TrainedModel model, HeadPlacement placement)
     public Dictionary<string, double> Evaluate(IObjective objective, IReadOnlyList<Experience> heldOut, CancellationToken cancel)
     {
         var window = heldOut.SelectMany(batch => model.Cut(batch, placement, KeepsPairs)).ToArray();
-        return window.Length == 0
+        return window.Length == 0 && model.IsAlone
             ? []
             : model.Evaluate(new ObjectivePart("eval", window, objective), cancel)
                 .ToDictionary(metric => $"eval/{metric.Key}", metric => metric.Value);

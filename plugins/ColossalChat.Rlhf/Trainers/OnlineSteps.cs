@@ -22,7 +22,7 @@ internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions optio
     public int Begin(TrainRequest request)
     {
         (_request, _report, _metrics) = (request, null, new StepMetrics(names));
-        _plan = new StepPlan(seed, request.Iteration, request.Experience.Rows, options.Epochs, options.MiniBatches);
+        _plan = new StepPlan(seed, request.Iteration, request.Experience.Rows, Math.Min(options.MiniBatches, request.MostRows), options.Epochs);
         // Fewer rows than mini-batches make fewer updates, and a skipped one is none: the run's length is what was done so
         // far and as much for each iteration to come as for this one, so that a falling rate reaches its end.
         _totalSteps = model.Steps + ((request.Iterations - request.Iteration + 1) * _plan.Steps);

@@ -40,7 +40,7 @@ public sealed class RewardTrainer : ModelTrainer
     {
         if (request.Experience.Rows % 2 != 0)
             throw new ArgumentException($"{request.Experience.Rows} rows do not make pairs.", nameof(request));
-        return _steps.Begin(request, request.Experience.Rows > 0);
+        return _steps.Begin(request, request.MostRows > 0);
     }
 
     /// <inheritdoc/>

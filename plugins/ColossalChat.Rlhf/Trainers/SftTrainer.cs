@@ -29,7 +29,7 @@ public sealed class SftTrainer : ModelTrainer
         _steps = new OfflineSteps(Trained, HeadPlacement.PredictTargets);
 
     /// <inheritdoc/>
-    public override int Begin(TrainRequest request) => _steps.Begin(request, request.Experience.TargetTokens > 0);
+    public override int Begin(TrainRequest request) => _steps.Begin(request, request.GroupTargetTokens > 0);
 
     /// <inheritdoc/>
     public override bool Compute(int step, CancellationToken cancel) => _steps.Compute(TokenObjective.Instance, cancel);

@@ -13,13 +13,15 @@ internal sealed class TrainedModel : IDisposable
     private readonly TrainerOptions _options;
     private readonly IBorrowedModel _loan;
     private readonly ITrainingEngine _engine;
+    private readonly RankPlace _place;
     private readonly (double Forward, double Backward) _flopsPerToken;
+    private IDisposable? _reading;
     private double _flops;
     private TimeSpan _took;
 
     public TrainedModel(TrainerOptions options, INodeContext context, bool needsValueHead)
     {
-        _options = options;
+        (_options, _place) = (options, context.Place);
         _loan = context.Resolve<IModelStore>("models").Borrow(options.Model);
         try
         {
@@ -36,6 +38,9 @@ internal sealed class TrainedModel : IDisposable
 
     public Device Device => _loan.Body.Device;
 
+    /// <summary>True when there are no other ranks.</summary>
+    public bool IsAlone => _place.Ranks == 1;
+
     public long Steps => _engine.Steps;
 
     /// <summary>Cuts rows of experience into micro-batches of the engine's size; the caller disposes them.</summary>
@@ -49,6 +54,7 @@ internal sealed class TrainedModel : IDisposable
     public GradientReport Compute(IReadOnlyList<ObjectivePart> parts, CancellationToken cancel)
     {
         var started = Stopwatch.GetTimestamp();
+        EndReading();
         try
         {
             using var active = _loan.Activate();
@@ -67,6 +73,7 @@ internal sealed class TrainedModel : IDisposable
     /// <summary>Evaluates an objective and disposes its window.</summary>
     public IReadOnlyDictionary<string, double> Evaluate(ObjectivePart part, CancellationToken cancel)
     {
+        EndReading();
         try
         {
             using var active = _loan.Activate();
@@ -104,14 +111,31 @@ internal sealed class TrainedModel : IDisposable
         return rate;
     }
 
-    /// <summary>Names the current weights; all readers in this process borrow the same model, so no bytes travel.</summary>
-    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) =>
-        new(_options.Model, epoch, version, ContentHash(cancel), null);
+    /// <summary>
+    /// Names the current weights; all readers in rank 0's process borrow the same model, so no bytes travel. They are
+    /// whole there until the next computation.
+    /// </summary>
+    public WeightsPublication Publish(long epoch, long version, CancellationToken cancel)
+    {
+        EndReading();
+        _reading = _engine.ReadWeights(_engine.Trainable);
+        var hash = _place.Rank == 0 ? ContentHash(cancel) : "";
+        if (_place.Rank > 0)
+            EndReading();
+        return new WeightsPublication(_options.Model, epoch, version, hash, null);
+    }
 
+    /// <summary>Rank 0 writes parameter by parameter, so that no rank ever holds more of the others than one.</summary>
     public void Export(string folder)
     {
+        EndReading();
         using var active = _loan.Activate();
-        _loan.Export(folder);
+        using var adapter = _engine.ReadWeights(_loan.Adapter?.Parameters ?? []);
+        if (_place.Rank == 0)
+            _loan.Export(folder, slot => _engine.ReadWeights([slot]));
+        else
+            foreach (var slot in _loan.ExportedParameters)
+                _engine.ReadWeights([slot]).Dispose();
     }
 
     public void Capture(IStateWriter writer) => _engine.Capture(writer);
@@ -120,6 +144,7 @@ internal sealed class TrainedModel : IDisposable
 
     public void Dispose()
     {
+        EndReading();
         _engine.Dispose();
         _loan.Dispose();
     }
@@ -134,6 +159,12 @@ internal sealed class TrainedModel : IDisposable
             .ToLookup(trained.Contains, slot => slot.Shape.Aggregate(1.0, (product, size) => product * size));
         var all = slots.Sum(group => group.Sum());
         return (2 * all, (2 * all) + (2 * slots[true].Sum()));
+    }
+
+    private void EndReading()
+    {
+        _reading?.Dispose();
+        _reading = null;
     }
 
     private static void Free(IReadOnlyList<ObjectivePart> parts)

@@ -72,7 +72,9 @@ internal sealed class TinyLoan(string name, ICausalModel body, IOutputHead? valu
 
     public bool SharesWeightsWith(string trained) => trained == name;
 
-    public void Export(string folder) => ExportedTo = folder;
+    public IReadOnlyList<ParameterSlot> ExportedParameters => [];
+
+    public void Export(string folder, Func<ParameterSlot, IDisposable>? read = null) => ExportedTo = folder;
 
     public void Dispose() => Loans--;
 

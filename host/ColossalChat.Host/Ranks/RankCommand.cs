@@ -1,0 +1,62 @@
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
+using ColossalChat.PluginHost;
+using ColossalChat.Transfer;
+
+namespace ColossalChat.Host.Ranks;
+
+/// <summary>Options of <c>rank</c>.</summary>
+internal sealed record RankOptions
+{
+    [CliArgument(0)]
+    [CliHelp("Effective configuration of the run.")]
+    public required string File { get; init; }
+
+    [CliHelp("Folder of the run.")]
+    public required string RunFolder { get; init; }
+
+    [CliHelp("Address where the ranks meet.")]
+    public required string Meet { get; init; }
+
+    [CliHelp("Number of this process, from 0.")]
+    public int Process { get; init; }
+
+    [CliHelp("Attempt of the run.")]
+    public long Attempt { get; init; }
+}
+
+/// <summary>A child process of a run: serves its trainer ranks until the leading process is done with them or dead.</summary>
+internal sealed class RankCommand(HostServices host) : CliCommand<RankOptions>
+{
+    public override string Path => "rank";
+
+    public override string Summary => "Serve trainer ranks to a run; 'train' starts these processes itself (trainer.processes).";
+
+    protected override async Task<ExitCode> RunAsync(RankOptions options, CliContext context, CancellationToken cancel)
+    {
+        // Ctrl+C reaches all processes of a terminal; when to end is the leading process's decision.
+        using var going = host.BeginRun();
+        var config = ConfigLoader.LoadFile(options.File, []);
+        using var plugins = host.CatalogFor(RunBinder.PluginsOf(config));
+        var bound = RunBinder.Bind(config, plugins.Catalog);
+        var layout = new RankLayout(bound.Settings.Trainer);
+        using var log = new NodeLog(host.Console, host.IsVerbose);
+        var own = layout.Ranks.Where(rank => layout.ProcessOf(rank) == options.Process)
+            .SelectMany(rank => bound.Plan.ModelsTrained, (rank, model) => new RemoteRank(model, rank, options.Attempt));
+        await Task.WhenAll(own.Select(rank => OnThread(() => Serve(bound, plugins.Catalog, layout, rank, options, log)))).ConfigureAwait(false);
+        return ExitCode.Ok;
+    }
+
+    private static void Serve(BoundRun bound, PluginCatalog catalog, RankLayout layout, RemoteRank rank, RankOptions options, INodeLog log)
+    {
+        var peers = PeerAddress.Open(options.Meet);
+        using var node = new NodeContext(NodeSetup.Of(bound, catalog, options.RunFolder, log));
+        RemoteTrainers.Serve(
+            peers, rank, () => layout.Make(node, bound.Settings, rank.Model, rank.Rank, rank.Attempt, peers), RankLayout.StartDeadline);
+    }
+
+    // Ranks wait for each other in the middle of their work, so each needs a thread that is nobody else's.
+    private static Task OnThread(Action work) =>
+        Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+}

@@ -1,0 +1,154 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
+using ColossalChat.Transfer;
+
+namespace ColossalChat.Host.Ranks;
+
+/// <summary>
+/// The child processes of a run's ranks. A process is started when the first of its ranks is asked for and lives as long
+/// as one of them is in use; it ends by itself when this process dies. Safe to use from several threads.
+/// </summary>
+internal sealed class RankProcesses : IDisposable
+{
+    private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(10);
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(int Process, long Attempt), Child> _children = [];
+    private readonly RankLayout _layout;
+    private readonly INodeLog _log;
+    private readonly IReadOnlyList<string> _arguments;
+    private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-ranks-").FullName;
+
+    /// <summary>Puts down what the children need; starts none.</summary>
+    /// <param name="bound">The run.</param>
+    /// <param name="host">Its plugins and flags are the children's too.</param>
+    /// <param name="runFolder">Folder of the run.</param>
+    /// <param name="log">Takes what the children say.</param>
+    public RankProcesses(BoundRun bound, HostServices host, string runFolder, INodeLog log)
+    {
+        (_layout, _log) = (new RankLayout(bound.Settings.Trainer), log);
+        var config = Path.Combine(_folder, "run.hocon");
+        File.WriteAllText(config, bound.EffectiveText());
+        var folders = host.Catalog.Folders.Except(HostServices.ShippedFolders).SelectMany(folder => (string[])["--plugins", folder]);
+        _arguments = ["rank", config, "--run-folder", runFolder, "--meet", Address, .. folders, .. host.IsVerbose ? (string[])["-v"] : []];
+    }
+
+    /// <summary>Where all ranks meet.</summary>
+    public string Address => $"dir:{_folder}";
+
+    /// <summary>A trainer whose rank computes in its process.</summary>
+    public ITrainerRole Connect(string model, int rank, long attempt)
+    {
+        var key = (_layout.ProcessOf(rank)!.Value, attempt);
+        var child = Enter(key);
+        try
+        {
+            return RemoteTrainers.Connect(PeerAddress.Open(Address), new RemoteRank(model, rank, attempt), RankLayout.StartDeadline, () => Leave(key));
+        }
+        catch (Exception error)
+        {
+            Leave(key);
+            throw child.HasExited
+                ? new IOException($"The process of rank {rank} ended before it was ready:\n{child.LastWords}", error)
+                : error;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            foreach (var child in _children.Values)
+                child.End(TimeSpan.Zero);
+            _children.Clear();
+        }
+
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private Child Enter((int Process, long Attempt) key)
+    {
+        lock (_lock)
+        {
+            if (!_children.TryGetValue(key, out var child))
+                _children[key] = child = new Child(Start(key), $"rank process {key.Process}", _log);
+            child.Users++;
+            return child;
+        }
+    }
+
+    private void Leave((int Process, long Attempt) key)
+    {
+        lock (_lock)
+        {
+            if (!_children.TryGetValue(key, out var child) || --child.Users > 0)
+                return;
+            _children.Remove(key);
+            child.End(s_farewell);
+        }
+    }
+
+    // The program is its own executable, or dotnet with an assembly.
+    private Process Start((int Process, long Attempt) key)
+    {
+        var program = Environment.ProcessPath ?? throw new UserErrorException("The path of this program is not known, so it cannot start its ranks. Set trainer.processes = 0.", ExitCode.Failed);
+        var isDotnet = Path.GetFileNameWithoutExtension(program).Equals("dotnet", StringComparison.OrdinalIgnoreCase);
+        string[] entry = isDotnet ? [Assembly.GetEntryAssembly()!.Location] : [];
+        string[] which = ["--process", key.Process.ToString(CultureInfo.InvariantCulture), "--attempt", key.Attempt.ToString(CultureInfo.InvariantCulture)];
+        return Process.Start(new ProcessStartInfo(program, [.. entry, .. _arguments, .. which]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
+    }
+
+    private sealed class Child
+    {
+        private const int KeptLines = 20;
+        private readonly Process _process;
+        private readonly Queue<string> _lines = [];
+
+        public Child(Process process, string name, INodeLog log)
+        {
+            _process = process;
+            void Hear(string? line)
+            {
+                if (line is null)
+                    return;
+                log.Debug($"{name}: {line}");
+                lock (_lines)
+                {
+                    _lines.Enqueue(line);
+                    if (_lines.Count > KeptLines)
+                        _lines.Dequeue();
+                }
+            }
+
+            process.OutputDataReceived += (_, line) => Hear(line.Data);
+            process.ErrorDataReceived += (_, line) => Hear(line.Data);
+            process.BeginOutputReadLine();
+            process.BeginErrorReadLine();
+        }
+
+        public int Users { get; set; }
+
+        public bool HasExited => _process.HasExited;
+
+        public string LastWords
+        {
+            get
+            {
+                lock (_lines)
+                    return string.Join('\n', _lines);
+            }
+        }
+
+        /// <summary>Lets it end by itself, which it does once its callers are gone, but not for long.</summary>
+        public void End(TimeSpan patience)
+        {
+            if (!_process.WaitForExit(patience))
+                _process.Kill(entireProcessTree: true);
+            _process.Dispose();
+        }
+    }
+}

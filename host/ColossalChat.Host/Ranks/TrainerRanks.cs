@@ -1,0 +1,99 @@
+using ColossalChat.Cluster;
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
+using ColossalChat.Transfer;
+
+namespace ColossalChat.Host.Ranks;
+
+/// <summary>Makes the ranks of all trained models: here, or in processes of their own.</summary>
+internal sealed class TrainerRanks : IDisposable
+{
+    private readonly RankLayout _layout;
+    private readonly RunSettings _settings;
+    private readonly NodeContext _node;
+    private readonly Func<NodeContext> _newNode;
+    private readonly RankProcesses? _processes;
+    private readonly IPeerLinks _peers;
+
+    private TrainerRanks(RunSettings settings, NodeContext node, Func<NodeContext> newNode, RankProcesses? processes)
+    {
+        (_layout, _settings, _node, _newNode, _processes) = (new RankLayout(settings.Trainer), settings, node, newNode, processes);
+        _peers = processes is null ? node.Peers : PeerAddress.Open(processes.Address);
+    }
+
+    /// <summary>The ranks of a run.</summary>
+    /// <param name="bound">The run.</param>
+    /// <param name="node">The node of rank 0.</param>
+    /// <param name="host">Whose plugins and flags child processes get.</param>
+    /// <param name="runFolder">Folder of the run.</param>
+    /// <param name="log">Takes what child processes say.</param>
+    public static TrainerRanks Of(BoundRun bound, NodeContext node, HostServices host, string runFolder, INodeLog log) => new(
+        bound.Settings,
+        node,
+        () => new NodeContext(NodeSetup.Of(bound, bound.Catalog, runFolder, log) with { Devices = host.Devices }),
+        bound.Settings.Trainer.Processes == 0 ? null : new RankProcesses(bound, host, runFolder, log));
+
+    /// <summary>Ranks of a run that is only looked at: rank 0 alone.</summary>
+    public static TrainerRanks OfDryRun(BoundRun bound, NodeContext node)
+    {
+        var alone = bound.Settings with { Trainer = new TrainerSettings() };
+        return new TrainerRanks(alone, node, () => node, null);
+    }
+
+    /// <summary>Makers by model and rank.</summary>
+    public IReadOnlyDictionary<TrainerId, Func<long, ITrainerRole>> Makers(IReadOnlyList<string> models) => models
+        .SelectMany(model => _layout.Ranks, (model, rank) => new TrainerId(model, rank))
+        .ToDictionary(trainer => trainer, trainer => (Func<long, ITrainerRole>)(attempt => Make(trainer, attempt)));
+
+    /// <inheritdoc/>
+    public void Dispose() => _processes?.Dispose();
+
+    private ITrainerRole Make(TrainerId trainer, long attempt)
+    {
+        if (trainer.Rank == 0)
+            return _layout.Make(_node, _settings, trainer.Model, 0, attempt, _peers);
+        if (_processes is not null)
+            return _processes.Connect(trainer.Model, trainer.Rank, attempt);
+        var node = _newNode();
+        try
+        {
+            return new OwnedTrainer(_layout.Make(node, _settings, trainer.Model, trainer.Rank, attempt, _peers), node);
+        }
+        catch
+        {
+            node.Dispose();
+            throw;
+        }
+    }
+
+    // A rank above 0 has a node of its own, because it has models of its own.
+    private sealed class OwnedTrainer(ITrainerRole role, NodeContext node) : ITrainerRole
+    {
+        public string Model => role.Model;
+
+        public int Begin(TrainRequest request) => role.Begin(request);
+
+        public bool Compute(int step, CancellationToken cancel) => role.Compute(step, cancel);
+
+        public void Finish(int step, bool apply) => role.Finish(step, apply);
+
+        public IReadOnlyDictionary<string, double> End() => role.End();
+
+        public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) => role.Evaluate(heldOut, cancel);
+
+        public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) => role.Publish(epoch, version, cancel);
+
+        public void Export(string folder) => role.Export(folder);
+
+        public void Capture(IStateWriter writer) => role.Capture(writer);
+
+        public void Restore(IStateReader reader) => role.Restore(reader);
+
+        public void Dispose()
+        {
+            role.Dispose();
+            node.Dispose();
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>One rank of a trained model, as caller and callee in two processes know it.</summary>
+/// <param name="Model">Name of the model.</param>
+/// <param name="Rank">Rank in the model's group.</param>
+/// <param name="Attempt">Attempt of the run; ranks of different attempts never meet.</param>
+public sealed record RemoteRank(string Model, int Rank, long Attempt)
+{
+    /// <summary>Where both ends meet.</summary>
+    internal string LineName => $"{Model}@{Rank}.{Attempt}.calls";
+
+    /// <inheritdoc/>
+    public override string ToString() => $"rank {Rank} of {Model}";
+}
+
+/// <summary>Trainer ranks in other processes.</summary>
+public static class RemoteTrainers
+{
+    /// <summary>Meets a process that serves a rank.</summary>
+    /// <param name="links">Where both meet.</param>
+    /// <param name="rank">Which rank.</param>
+    /// <param name="deadline">Longest wait for the other process.</param>
+    /// <param name="ended">Called once the trainer is disposed.</param>
+    /// <exception cref="TimeoutException">The other process did not come.</exception>
+    public static ITrainerRole Connect(IPeerLinks links, RemoteRank rank, TimeSpan deadline, Action ended)
+    {
+        var line = RoleLine.Meet(links, rank.LineName, isCaller: true, deadline);
+        var trainer = new RemoteTrainer(rank.Model, rank.ToString(), line, ended);
+        try
+        {
+            trainer.Open();
+            return trainer;
+        }
+        catch
+        {
+            line.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Serves a rank to the process that leads the run, until that one is done with it or dead.</summary>
+    /// <param name="links">Where both meet.</param>
+    /// <param name="rank">Which rank.</param>
+    /// <param name="make">Makes the role when the other process has come.</param>
+    /// <param name="deadline">Longest wait for the other process.</param>
+    public static void Serve(IPeerLinks links, RemoteRank rank, Func<ITrainerRole> make, TimeSpan deadline)
+    {
+        using var line = RoleLine.Meet(links, rank.LineName, isCaller: false, deadline);
+        new TrainerServer(line, make).Run();
+    }
+}

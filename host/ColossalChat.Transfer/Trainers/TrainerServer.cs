@@ -1,0 +1,183 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>The other end of a <see cref="RemoteTrainer"/>: carries out its calls on a role of this process.</summary>
+internal sealed class TrainerServer(RoleLine line, Func<ITrainerRole> make)
+{
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
+    private ITrainerRole? _role;
+
+    /// <summary>Serves until the caller goes away, then disposes the role.</summary>
+    public void Run()
+    {
+        while (Next() is { } body)
+            Serve(body);
+        _role?.Dispose();
+    }
+
+    // Null when the caller is done with this rank, or dead: either way there is nothing left to do.
+    private byte[]? Next()
+    {
+        try
+        {
+            return line.Receive().Body;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    private void Serve(byte[] body)
+    {
+        using var from = TrainerCodec.Open(body);
+        try
+        {
+            line.Send(RoleFrame.Done, Watched(cancel => Call((TrainerCall)from.ReadByte(), from, cancel)));
+        }
+        catch (Exception error)
+        {
+            // With nobody there to hear it the next wait ends the service.
+            if (line.BrokenBy is null)
+                Tell(error);
+        }
+    }
+
+    private void Tell(Exception error)
+    {
+        try
+        {
+            line.Send(RoleFrame.Failed, TrainerCodec.Failure(error));
+        }
+        catch (IOException)
+        {
+            return; // It went away meanwhile.
+        }
+    }
+
+    // The caller's end is the only sign that a call is to stop.
+    private byte[] Watched(Func<CancellationToken, byte[]> call)
+    {
+        using var cancel = new CancellationTokenSource();
+        using var watch = new Timer(_ => CancelIfBroken(cancel), null, s_look, s_look);
+        return call(cancel.Token);
+    }
+
+    private void CancelIfBroken(CancellationTokenSource cancel)
+    {
+        if (line.BrokenBy is null)
+            return;
+        try
+        {
+            cancel.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            return; // The call ended in this very moment.
+        }
+    }
+
+    private byte[] Call(TrainerCall call, BinaryReader from, CancellationToken cancel)
+    {
+        var role = _role ??= make();
+        switch (call)
+        {
+            case TrainerCall.Open:
+                return [];
+            case TrainerCall.Begin:
+                var steps = role.Begin(TrainerCodec.ReadRequest(from));
+                return TrainerCodec.Bytes(to => to.Write(steps));
+            case TrainerCall.Compute:
+                var isFinite = role.Compute(from.ReadInt32(), cancel);
+                return TrainerCodec.Bytes(to => to.Write(isFinite));
+            case TrainerCall.Finish:
+                role.Finish(from.ReadInt32(), from.ReadBoolean());
+                return [];
+            case TrainerCall.End:
+                return Numbers(role.End());
+            case TrainerCall.Evaluate:
+                var heldOut = new Experience[from.ReadInt32()];
+                for (var i = 0; i < heldOut.Length; i++)
+                    heldOut[i] = TrainerCodec.ReadExperience(from);
+                return Numbers(role.Evaluate(heldOut, cancel));
+            case TrainerCall.Publish:
+                _ = role.Publish(from.ReadInt64(), from.ReadInt64(), cancel);
+                return [];
+            case TrainerCall.Export:
+                role.Export(from.ReadString());
+                return [];
+            case TrainerCall.Capture:
+                role.Capture(new LineWriter(line));
+                return [];
+            case TrainerCall.Restore:
+                role.Restore(new LineReader(line, from));
+                return [];
+            default:
+                throw new InvalidOperationException($"There is no trainer call {(byte)call}; both processes must be of one version.");
+        }
+    }
+
+    private static byte[] Numbers(IReadOnlyDictionary<string, double> numbers) => TrainerCodec.Bytes(to => TrainerCodec.Write(to, numbers));
+
+    private sealed class LineWriter(RoleLine line) : IStateWriter
+    {
+        public void WriteTensor(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> data)
+        {
+            var sizes = shape.ToArray();
+            line.Send(RoleFrame.Tensor, TrainerCodec.Bytes(to => TrainerCodec.WriteHead(to, name, type, sizes)));
+            line.Send(RoleFrame.Tensor, data);
+        }
+
+        public void WriteJson(string name, string json) => line.Send(RoleFrame.Document, TrainerCodec.Bytes(to =>
+        {
+            to.Write(name);
+            to.Write(json);
+        }));
+    }
+
+    private sealed class LineReader : IStateReader
+    {
+        private readonly RoleLine _line;
+        private readonly Dictionary<string, (ElementType Type, long[] Shape)> _heads = [];
+
+        public LineReader(RoleLine line, BinaryReader index)
+        {
+            _line = line;
+            for (var left = index.ReadInt32(); left > 0; left--)
+            {
+                var (name, type, shape) = TrainerCodec.ReadHead(index);
+                _heads[name] = (type, shape);
+            }
+        }
+
+        public IReadOnlyList<string> TensorNames => [.. _heads.Keys];
+
+        public (ElementType Type, long[] Shape) Describe(string name) => _heads.TryGetValue(name, out var head)
+            ? head
+            : throw new UserErrorException($"The saved state has no tensor '{name}'; was it saved with another model or plugin version?");
+
+        public void ReadTensor(string name, Span<byte> destination)
+        {
+            var length = destination.Length;
+            Ask(RoleFrame.ReadTensor, to =>
+            {
+                to.Write(name);
+                to.Write(length);
+            }).CopyTo(destination);
+        }
+
+        public string ReadJson(string name)
+        {
+            using var from = TrainerCodec.Open(Ask(RoleFrame.ReadDocument, to => to.Write(name)));
+            return from.ReadString();
+        }
+
+        private byte[] Ask(RoleFrame kind, Action<BinaryWriter> write)
+        {
+            _line.Send(kind, TrainerCodec.Bytes(write));
+            var (answer, body) = _line.Receive();
+            return answer == RoleFrame.Failed ? throw TrainerCodec.ReadFailure(body, "The checkpoint") : body;
+        }
+    }
+}
