@@ -44,9 +44,9 @@ public sealed record EngineOptions : ICheckedOptions
     /// <summary>Most padded tokens of one micro-batch; a memory limit, results do not depend on it. 1 or more; default 8192.</summary>
     public int MicroBatchTokens { get; init; } = 8192;
 
-    /// <summary>How parameters are shared out over ranks.</summary>
+    /// <summary>How parameters are shared out over ranks: none (one rank), ddp, zero1, zero2, zero3 or gemini; default none.</summary>
     [DefaultPlugin("none")]
-    public PluginChoice<IShardingStrategy> Sharding { get; init; } = new("none");
+    public PluginChoice<IShardingStrategy>? Sharding { get; init; } = new("none");
 
     /// <summary>How the ranks talk to each other.</summary>
     [DefaultPlugin("auto")]

@@ -17,7 +17,8 @@ public sealed class TrainingEngineFactory(EngineOptions options) : ITrainingEngi
         var folder = options.OffloadFolder.Length > 0
             ? options.OffloadFolder
             : Path.Combine(context.RunFolder ?? Path.GetTempPath(), "offload");
-        var sharding = context.Create(options.Sharding);
+        // In a configuration the word none means that nothing was chosen.
+        var sharding = context.Create(options.Sharding ?? new PluginChoice<IShardingStrategy>("none"));
         var collective = context.Create(options.Collective).Create(place, target.Body.Device, context);
         try
         {
