@@ -42,6 +42,9 @@ internal sealed record DecoderSizes(int Hidden, int Layers, int Heads, int KeyVa
     /// <summary>Floating-point operations of the matrices for one token: twice their elements.</summary>
     public double FlopsPerToken => Matrices.Sum(matrix => matrix.FlopsPerToken);
 
+    /// <summary>All parameters: the matrices, the embedding, the norms.</summary>
+    public long Parameters => (long)(FlopsPerToken / 2) + ((long)Vocabulary * Hidden) + (((2L * Layers) + 1) * Hidden);
+
     /// <summary>Everything wrong with the sizes, one sentence each.</summary>
     public IEnumerable<string> Problems()
     {
@@ -85,6 +88,6 @@ internal sealed record DecoderSizes(int Hidden, int Layers, int Heads, int KeyVa
         ["key_value_heads"] = KeyValueHeads,
         ["feed_forward"] = FeedForward,
         ["vocabulary"] = Vocabulary,
-        ["parameters"] = (long)(FlopsPerToken / 2) + ((long)Vocabulary * Hidden) + ((2L * Layers) + 1) * Hidden,
+        ["parameters"] = Parameters,
     };
 }

@@ -12,6 +12,8 @@ internal sealed class EngineSide : IDisposable
     private readonly TimedModel _model;
     private readonly ITrainingEngine _engine;
 
+    private readonly long _bytesBefore = CurrentBytes();
+
     /// <summary>Builds model and engine.</summary>
     public EngineSide(DecoderSizes sizes, ScalarType precision, Device device, INodeContext node)
     {
@@ -20,25 +22,29 @@ internal sealed class EngineSide : IDisposable
             .Create(new TrainingTarget(_model, _model.LanguageHead, null), node);
     }
 
-    /// <summary>Seconds of one step.</summary>
-    public sealed record Phases(double Total, double Forward, double Backward, double Optimizer);
-
-    /// <summary>Loss of the last step, nats.</summary>
-    public double LastLoss { get; private set; }
-
     /// <summary>One optimiser step.</summary>
-    public Phases Step(MicroBatch batch, double learningRate, CancellationToken cancel)
+    public StepReport Step(MicroBatch batch, double learningRate, CancellationToken cancel)
     {
         _model.Reset();
-        var objective = new TimedObjective();
+        var (objective, before) = (new TimedObjective(), _engine.Usage);
         var start = Stopwatch.GetTimestamp();
         var report = _engine.ComputeGradients([new ObjectivePart("bench", [batch], objective)], cancel);
         var computed = Stopwatch.GetElapsedTime(start).TotalSeconds;
         _engine.Apply(learningRate);
         var total = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        LastLoss = report.Metrics["bench/loss"];
         var forward = _model.EmbedSeconds + _model.ManySeconds + _model.HeadSeconds + objective.Seconds;
-        return new Phases(total, forward, computed - forward, total - computed);
+        var usage = _engine.Usage;
+        return new StepReport(total, report.Metrics["bench/loss"])
+        {
+            Forward = forward,
+            Backward = computed - forward,
+            Optimizer = total - computed,
+            Communication = (usage.Communication - before.Communication).TotalSeconds,
+            Exposed = (usage.Exposed - before.Exposed).TotalSeconds,
+            Memory = new StepMemory(usage.Memory.Weights, usage.Memory.Gathered, usage.Memory.Gradients, usage.Memory.States, usage.Memory.OnDisk),
+            PeakBytes = BenchOutput.PeakMemory(),
+            BytesBefore = _bytesBefore,
+        };
     }
 
     /// <inheritdoc/>
@@ -46,6 +52,12 @@ internal sealed class EngineSide : IDisposable
     {
         _engine.Dispose();
         _model.Dispose();
+    }
+
+    private static long CurrentBytes()
+    {
+        using var process = Process.GetCurrentProcess();
+        return process.WorkingSet64;
     }
 
     private sealed class TimedObjective : IObjective

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 using System.Text.Json.Nodes;
 using ColossalChat.Contracts;
 
@@ -43,13 +42,11 @@ internal static class RankTeam
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 
-    // The program is its own executable, or dotnet with an assembly.
     private static Process Start(IEnumerable<string> arguments)
     {
-        var program = Environment.ProcessPath ?? throw new UserErrorException("The path of this program is not known, so it cannot start its ranks.", ExitCode.Failed);
-        var isDotnet = Path.GetFileNameWithoutExtension(program).Equals("dotnet", StringComparison.OrdinalIgnoreCase);
-        string[] entry = isDotnet ? [Assembly.GetEntryAssembly()!.Location] : [];
-        return Process.Start(new ProcessStartInfo(program, [.. entry, "bench", "collective", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = ThisProgram.With(["bench", "collective", .. arguments]);
+        start.RedirectStandardError = true;
+        return Process.Start(start)!;
     }
 
     private static async Task<string> AnswerAsync(Process process, CancellationToken cancel)

@@ -17,7 +17,28 @@ public sealed class BenchTests
         Assert.True(generate.GetProperty("gemm_share").GetDouble() > 0);
         var train = Json("bench", "train", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--feed-forward", "128", "--vocabulary", "256", "--batch", "2", "--tokens", "32", "--steps", "3");
         Assert.True(train.GetProperty("tokens_per_s").GetDouble() > 0);
-        Assert.True(train.GetProperty("baseline_tokens_per_s").GetDouble() > 0);
+        Assert.True(Positive(train, "baseline_tokens_per_s", "naive_bf16_tokens_per_s", "speedup", "speedup_over_naive_bf16"));
+    }
+
+    [Fact]
+    [Trait("Category", "CI")]
+    public void Strategies_are_measured_with_ranks_in_processes()
+    {
+        var train = Json(
+            "bench", "train", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--feed-forward", "128", "--vocabulary", "256", "--batch", "2",
+            "--tokens", "32", "--steps", "2", "--strategies", "zero2,zero3", "--ranks", "2");
+        var strategies = train.GetProperty("strategies").EnumerateArray().ToArray();
+        Assert.Equal(["zero2", "zero3"], strategies.Select(entry => entry.GetProperty("strategy").GetString()));
+        foreach (var entry in strategies)
+        {
+            Assert.True(Positive(entry, "tokens_per_s", "of_one_rank", "communication_s"));
+            Assert.Equal(train.GetProperty("loss").GetDouble(), entry.GetProperty("loss").GetDouble(), tolerance: 0.05);
+            foreach (var rank in entry.GetProperty("memory_by_rank").EnumerateArray())
+            {
+                Assert.InRange(rank.GetProperty("total").GetInt64() / (double)entry.GetProperty("theoretical_bytes").GetInt64(), 1, 1.1);
+                Assert.True(Positive(rank, "peak_rss_bytes", "rss_before_bytes"));
+            }
+        }
     }
 
     [Fact]
@@ -42,10 +63,14 @@ public sealed class BenchTests
         using var figures = new Figures();
         var bench = Json("bench", "train", "--json");
         double Of(string name) => bench.GetProperty(name).GetDouble();
-        figures.Check("bench train, 98 M, fp32: speed", "tokens/s, and a plain loop's beside it",
+        figures.Check("bench train, 98 M, bf16: speed", "tokens/s, and a plain loop's beside it",
             $"{Of("tokens_per_s"):F1} tokens/s, {Of("speedup"):F2} x the plain loop's {Of("baseline_tokens_per_s"):F1}", Positive(bench, "tokens_per_s", "baseline_tokens_per_s", "speedup"));
         figures.Check("bench train: GEMM share", "achieved and peak GFLOP/s of one run", $"{Of("gflops"):F1} of {Of("gemm_peak_gflops"):F1} GFLOP/s ({Of("gemm_share"):P0})",
             Positive(bench, "gflops", "gemm_peak_gflops", "gemm_share"));
+        figures.Check("bench train: naive bf16", "tokens/s of a plain loop with master weights", $"{Of("speedup_over_naive_bf16"):F2} x its {Of("naive_bf16_tokens_per_s"):F1}",
+            Positive(bench, "naive_bf16_tokens_per_s", "speedup_over_naive_bf16"));
+        figures.Check("bench train: bf16 and fp32 products", "both peaks of one run", $"{Of("gemm_peak_bf16_gflops"):F1} and {Of("gemm_peak_fp32_gflops"):F1} GFLOP/s ({Of("gemm_ratio_bf16_fp32"):F2} x)",
+            Positive(bench, "gemm_peak_bf16_gflops", "gemm_peak_fp32_gflops", "gemm_ratio_bf16_fp32"));
         var phases = bench.GetProperty("phases");
         figures.Check("bench train: phases", "forward, backward, optimizer", $"{Shown(phases, "forward_s", "backward_s", "optimizer_s")}", Positive(phases, "forward_s", "backward_s", "optimizer_s"));
     }

@@ -13,8 +13,8 @@ internal sealed class FlatGradients(FlatLayout layout, Tensor flat) : IDisposabl
 {
     private readonly bool[] _isWritten = new bool[layout.Count];
 
-    /// <summary>[n]; complete after <see cref="Complete"/>.</summary>
-    public Tensor Flat { get; } = flat;
+    /// <summary>[n]; complete after <see cref="Complete"/>. Whoever replaces it frees the old one.</summary>
+    public Tensor Flat { get; set; } = flat;
 
     /// <summary>Everything is 0 again.</summary>
     public void Clear() => Array.Clear(_isWritten);

@@ -5,7 +5,10 @@ namespace ColossalChat.Zero;
 /// <summary>Where master weights, optimiser states and gradient sums lie.</summary>
 public enum GeminiPlacement
 {
-    /// <summary>As many as fit within <see cref="GeminiOptions.MemoryLimitMb"/> on the device, by a trace of the first step; the rest in host memory, or on disk where the device is the host.</summary>
+    /// <summary>
+    /// All in host memory, or on disk where the device is the host; after the first step, which tells how much memory all
+    /// else needs, as many as fit within <see cref="GeminiOptions.MemoryLimitMb"/> move to the device.
+    /// </summary>
     Auto,
 
     /// <summary>Beside the working weights.</summary>
@@ -24,7 +27,10 @@ public sealed record GeminiOptions : ICheckedOptions
     /// <summary>Where the states lie: auto, device, host or disk; default auto.</summary>
     public GeminiPlacement Placement { get; init; } = GeminiPlacement.Auto;
 
-    /// <summary>Memory that the run may use, for auto, in MiB; 0 takes 80 % of the device's. 0 or more; default 0.</summary>
+    /// <summary>
+    /// Memory that the process may use, for auto, in MiB; mapped files do not count. 0 takes 80 % of what the machine or the
+    /// control group allows. On a GPU it must be set, to what weights and states may take. 0 or more; default 0.
+    /// </summary>
     public int MemoryLimitMb { get; init; }
 
     /// <summary>Smallest chunk in Mi elements. Above 0; default 4.</summary>

@@ -14,14 +14,15 @@ internal sealed class ShardedChunk : IShardedChunk
     private readonly ShardingSetup _setup;
     private readonly ShardingLevel _level;
     private readonly FlatLayout _layout;
-    private readonly IStateMemory _memory;
+    private readonly FirstStepTrace? _trace;
     private readonly ScalarType _type;
     private readonly Device _device;
     private readonly FlatGradients? _whole;  // [n] float32, gradients of the window; null where only a shard is kept.
-    private readonly Tensor _sums;           // [m] float32, this rank's gradients of the window over all ranks.
-    private readonly Tensor _master;         // [m] float32
-    private readonly Tensor _mean;           // [m] float32
-    private readonly Tensor _square;         // [m] float32
+    private IStateMemory _memory;
+    private Tensor _sums;                    // [m] float32, this rank's gradients of the window over all ranks.
+    private Tensor _master;                  // [m] float32
+    private Tensor _mean;                    // [m] float32
+    private Tensor _square;                  // [m] float32
     private readonly Tensor _own;            // [m] working weights of this rank's shard.
     private Tensor? _weights;                // [n] working weights; null while only the shard is held.
     private FlatGradients? _staged;          // [n] gradients of this micro-batch, until they are reduced.
@@ -31,9 +32,10 @@ internal sealed class ShardedChunk : IShardedChunk
     private int _users;
 
     /// <summary>Takes over the slots' values; those of rank 0 count.</summary>
-    public ShardedChunk(string name, IReadOnlyList<ParameterSlot> slots, ShardingSetup setup, ShardingLevel level, IStateMemory memory)
+    public ShardedChunk(
+        string name, IReadOnlyList<ParameterSlot> slots, ShardingSetup setup, ShardingLevel level, IStateMemory memory, FirstStepTrace? trace = null)
     {
-        (Name, Slots, _setup, _level, _memory) = (name, slots, setup, level, memory);
+        (Name, Slots, _setup, _level, _memory, _trace) = (name, slots, setup, level, memory, trace);
         (_type, _device) = (slots[0].Value.dtype, slots[0].Value.device);
         _layout = new FlatLayout(slots, Ranks);
         var part = _layout.Padded / Ranks;
@@ -75,17 +77,28 @@ internal sealed class ShardedChunk : IShardedChunk
     {
         get
         {
-            var width = IsFloat ? sizeof(float) : sizeof(short);
             var states = sizeof(float) * Range.Length * (IsFloat ? 2 : 3);
-            var gradients = sizeof(float) * (_sums.numel() + (_whole is null || ReferenceEquals(_whole.Flat, _sums) ? 0 : _layout.Padded));
-            var staged = (_staged?.Flat.numel() ?? 0) * width;
-            var weights = width * (HoldsAllWeights ? _layout.Padded : Range.Length);
-            var gathered = HoldsAllWeights || _weights is null ? 0 : width * _layout.Padded;
+            var gradients = StateBytes - states;
             return _memory.IsOnDisk
-                ? new ShardMemory(weights, gathered, staged, 0, states + gradients)
-                : new ShardMemory(weights, gathered, gradients + staged, states, 0);
+                ? new ShardMemory(WeightBytes, GatheredBytes, StagedBytes, 0, StateBytes)
+                : new ShardMemory(WeightBytes, GatheredBytes, gradients + StagedBytes, states, 0);
         }
     }
+
+    /// <summary>Bytes of gradient sums, master weights and moments: what <see cref="MoveStates"/> moves.</summary>
+    public long StateBytes => sizeof(float)
+        * (_sums.numel() + (_whole is null || ReferenceEquals(_whole.Flat, _sums) ? 0 : _layout.Padded) + (Range.Length * (IsFloat ? 2 : 3)));
+
+    /// <summary>Bytes of everything else.</summary>
+    public long WorkingBytes => WeightBytes + GatheredBytes + StagedBytes;
+
+    private int Width => IsFloat ? sizeof(float) : sizeof(short);
+
+    private long WeightBytes => Width * (HoldsAllWeights ? _layout.Padded : Range.Length);
+
+    private long GatheredBytes => HoldsAllWeights || _weights is null ? 0 : Width * _layout.Padded;
+
+    private long StagedBytes => Width * (_staged?.Flat.numel() ?? 0);
 
     private int Ranks => _setup.Collective.Ranks;
 
@@ -123,6 +136,7 @@ internal sealed class ShardedChunk : IShardedChunk
             _setup.Lane.Wait(gathering);
         _gathering = null;
         Bind();
+        _trace?.Sample();
     }
 
     public void Release()
@@ -133,6 +147,7 @@ internal sealed class ShardedChunk : IShardedChunk
 
     public void ZeroGradients()
     {
+        _trace?.Begin();
         _setup.Lane.Wait(_pending);
         _whole?.Clear();
         _hasReduced = false;
@@ -147,6 +162,7 @@ internal sealed class ShardedChunk : IShardedChunk
 
     public void Reduce(bool isLast)
     {
+        _trace?.Sample();
         if (_whole is null)
         {
             var (staged, isFirst) = (_staged ?? NewStage(), !_hasReduced);
@@ -169,10 +185,34 @@ internal sealed class ShardedChunk : IShardedChunk
     {
         if (Ranks > 1 && _level is ShardingLevel.States or ShardingLevel.Gradients)
             _pending = _setup.Lane.Post(() => _setup.Collective.AllGather(_own, _weights!));
+        _trace?.End(this);
+    }
+
+    /// <summary>Takes the states, as they are, to another memory. Nobody holds <see cref="Shard"/> and nothing is on its way.</summary>
+    public void MoveStates(IStateMemory memory)
+    {
+        var (from, sumsAreWhole) = (_memory, ReferenceEquals(_sums, _whole?.Flat));
+        _memory = memory;
+        Tensor Moved(string what, Tensor old)
+        {
+            using var noGrad = no_grad();
+            var moved = NewState(what, old.numel());
+            moved.copy_(old);
+            from.Free(old);
+            return moved;
+        }
+
+        if (!IsFloat)
+            _master = Moved("master", _master);
+        (_mean, _square) = (Moved("mean", _mean), Moved("square", _square));
+        if (_whole is not null)
+            _whole.Flat = Moved("gradients", _whole.Flat);
+        _sums = sumsAreWhole ? _whole!.Flat : Moved("sums", _sums);
     }
 
     public void Dispose()
     {
+        _trace?.Dispose();
         MakeWhole();
         foreach (var slot in Slots)
             slot.Value.requires_grad = false;

@@ -1,48 +1,43 @@
-using ColossalChat.Contracts.Torch;
+using ColossalChat.Contracts;
 
 namespace ColossalChat.Zero;
 
-/// <summary>Decides chunk by chunk where states lie.</summary>
-internal sealed class StatePlacement
+/// <summary>Where the states of a model's chunks lie at first, and what may move them.</summary>
+/// <param name="First">Their first memory.</param>
+/// <param name="Trace">Moves them after the first step; null where they stay.</param>
+internal sealed record StatePlacement(IStateMemory First, FirstStepTrace? Trace)
 {
-    // Of the memory that is there, this share may be used; the rest is for what a step computes.
+    // Of the memory that is there, this share may be used; later steps may be larger than the first.
     private const double UsableShare = 0.8;
-    private readonly IStateMemory _near;
-    private readonly IStateMemory _far;
-    private readonly int _ranks;
-    private long _room;
 
-    public StatePlacement(GeminiOptions options, ShardingSetup setup, bool isHost)
+    /// <summary>What the settings mean on a device.</summary>
+    /// <param name="options">Settings.</param>
+    /// <param name="scratchFolder">Where states on disk go.</param>
+    /// <param name="isHost">True when the working weights lie in host memory.</param>
+    /// <param name="room">The host's memory; null measures it.</param>
+    /// <param name="chunkBytes">Bytes of the chunks on the device besides states, for a GPU.</param>
+    /// <exception cref="UserErrorException">The device's memory cannot be measured and no limit is set.</exception>
+    public static StatePlacement Of(GeminiOptions options, string scratchFolder, bool isHost, SharedRoom? room, Func<long> chunkBytes)
     {
-        _ranks = setup.Collective.Ranks;
-        var disk = new DiskMemory(setup.ScratchFolder);
-        _far = options.Placement switch
+        var disk = new DiskMemory(scratchFolder);
+        return options.Placement switch
         {
-            GeminiPlacement.Device => DeviceMemory.Instance,
-            GeminiPlacement.Host => HostMemory.Instance,
-            GeminiPlacement.Disk => disk,
-            _ => isHost ? disk : HostMemory.Instance,
+            GeminiPlacement.Device => new StatePlacement(DeviceMemory.Instance, null),
+            GeminiPlacement.Host => new StatePlacement(HostMemory.Instance, null),
+            GeminiPlacement.Disk => new StatePlacement(disk, null),
+            _ when isHost => new StatePlacement(disk, new FirstStepTrace(room ?? SharedRoom.Host, Limit(options, isHost), isWatched: room is null)),
+            // Not verified on a GPU: the library does not tell how much of a device's memory is in use.
+            _ => new StatePlacement(HostMemory.Instance, new FirstStepTrace(new SharedRoom(chunkBytes), Limit(options, isHost), isWatched: false)),
         };
-        _near = DeviceMemory.Instance;
-        _room = options.Placement == GeminiPlacement.Auto ? RoomOf(options) : 0;
     }
 
-    /// <summary>Memory of the next chunk's states.</summary>
-    public IStateMemory Next(IReadOnlyList<ParameterSlot> slots)
+    private static long Limit(GeminiOptions options, bool isHost)
     {
-        // Master, two moments and the gradient sum.
-        var bytes = 4 * sizeof(float) * slots.Sum(ChunkSearch.LengthOf) / _ranks;
-        if (bytes > _room)
-            return _far;
-        _room -= bytes;
-        return _near;
-    }
-
-    private static long RoomOf(GeminiOptions options)
-    {
-        var limit = options.MemoryLimitMb > 0
-            ? (long)options.MemoryLimitMb << 20
-            : (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * UsableShare);
-        return Math.Max(0, limit - Environment.WorkingSet);
+        if (options.MemoryLimitMb > 0)
+            return (long)options.MemoryLimitMb << 20;
+        return isHost
+            ? (long)(ProcessMemory.Allowed() * UsableShare)
+            : throw new UserErrorException(
+                "memory-limit-mb is 0, and placement auto cannot measure a GPU's memory. Set memory-limit-mb to what weights, gathered weights and states may take of it, or placement to host.");
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using ColossalChat.Bench;
 using ColossalChat.Contracts;
@@ -31,19 +32,71 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(8, report["gemm_peak_by_matrix"]!.AsObject().Count);
     }
 
-    [Fact]
-    public async Task Train_reports_its_keys_and_both_sides_learn_the_same_task_When_run_small()
+    [Theory]
+    [InlineData("bfloat16", 12, 16)]
+    [InlineData("float32", 8, 16)]
+    public async Task Train_reports_its_keys_and_all_sides_learn_the_same_task_When_run_small(string precision, int stateBytes, int bytes)
     {
-        var report = await Run(new TrainBenchCommand(), new TrainBenchOptions
+        var node = NewNode();
+        var report = await Run(new TrainBenchCommand(task => new SideInThisProcess(task, node)), new TrainBenchOptions
         {
-            Hidden = 32, Layers = 2, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 12, Steps = 2, PeakSeconds = 0.01, Json = true,
-        });
+            Hidden = 32, Layers = 2, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 12, Steps = 2, PeakSeconds = 0.01,
+            Precision = precision, Strategies = "none, zero2", Ranks = 1, Json = true,
+        }, node);
 
-        foreach (var key in (string[])["tokens_per_s", "baseline_tokens_per_s", "speedup", "gflops", "gemm_peak_gflops", "gemm_share", "peak_rss_bytes"])
+        foreach (var key in (string[])
+        [
+            "tokens_per_s", "baseline_tokens_per_s", "naive_bf16_tokens_per_s", "speedup", "speedup_over_naive_bf16", "gflops",
+            "gemm_peak_gflops", "gemm_peak_bf16_gflops", "gemm_peak_fp32_gflops", "gemm_ratio_bf16_fp32", "gemm_share", "peak_rss_bytes",
+        ])
             Assert.True((double)report[key]! > 0, key);
-        // Random tokens of 64 kinds: both begin near ln 64.
-        Assert.InRange((double)report["loss"]!, 3.5, 4.4);
-        Assert.InRange((double)report["baseline_loss"]!, 3.5, 4.4);
+        // Random tokens of 64 kinds: all begin near ln 64.
+        foreach (var key in (string[])["loss", "baseline_loss", "naive_bf16_loss"])
+            Assert.InRange((double)report[key]!, 3.5, 4.4);
+        var parameters = (long)report["shape"]!["parameters"]!;
+        Assert.Equal(["none", "zero2"], report["strategies"]!.AsArray().Select(entry => (string)entry!["strategy"]!));
+        foreach (var entry in report["strategies"]!.AsArray())
+        {
+            var memory = entry!["memory_by_rank"]!.AsArray().Single()!;
+            Assert.Equal(stateBytes * parameters, (long)memory["states"]!);
+            Assert.Equal((bytes + (precision == "float32" ? 0 : 2)) * parameters, (long)memory["total"]!);
+            Assert.Equal((long)memory["total"]!, (long)entry["theoretical_bytes"]!);
+            Assert.True((double)entry["tokens_per_s"]! > 0);
+        }
+    }
+
+    [Theory]
+    [InlineData("zero1", 2 + 4 + (12 / 4))]
+    [InlineData("zero2", 2 + (16 / 4))]
+    [InlineData("ddp", 18)]
+    public void Theory_divides_what_a_strategy_shares_out(string strategy, int bytesOfParameter)
+    {
+        var options = new TrainBenchOptions { Batch = 8, Ranks = 4 };
+
+        Assert.Equal(bytesOfParameter * options.Sizes.Parameters, StrategyTeam.TheoreticalBytes(strategy, options));
+    }
+
+    [Fact]
+    public void A_served_step_is_read_as_it_was_written()
+    {
+        var report = new StepReport(0.5, 2.25) { Forward = 0.125, Exposed = 0.25, Memory = new StepMemory(1, 2, 3, 4, 5), PeakBytes = 7 };
+        using var output = new StringWriter();
+
+        StepServer.Serve(() => report, new StringReader("step\nstep\n"), output, CancellationToken.None);
+
+        var lines = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, lines.Length);
+        Assert.Equal(report, JsonSerializer.Deserialize<StepReport>(lines[1]));
+        Assert.Throws<UserErrorException>(() => StepServer.Serve(() => report, new StringReader("stop\n"), output, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Ranks_that_cannot_share_a_step_are_refused()
+    {
+        var error = await Assert.ThrowsAsync<UserErrorException>(() => Run(new TrainBenchCommand(), new TrainBenchOptions { Batch = 3, Ranks = 2, Strategies = "none" }));
+
+        foreach (var part in (string[])["batch is 3 and ranks 2", "strategies has none"])
+            Assert.Contains(part, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -67,30 +120,76 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(1_100_048_384, (long)sizes.ToJson()["parameters"]!);
     }
 
-    [Fact]
-    public void The_baseline_begins_with_the_same_weights_whatever_was_drawn_before()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_plain_loop_begins_with_the_same_weights_whatever_was_drawn_before_and_learns(bool isMixed)
     {
         var sizes = new DecoderSizes(32, 2, 2, 2, 48, 64, 64);
         using var tokens = tensor(new long[] { 1, 5, 9, 2, 7, 30 }, [1, 6]);
-        double Loss()
+        double[] Losses()
         {
-            using var baseline = new EagerBaseline(sizes, CPU, 1e-3);
-            baseline.Step(tokens);
-            return baseline.LastLoss;
+            using PlainLoop loop = isMixed ? new MixedLoop(sizes, CPU, 1e-2) : new EagerLoop(sizes, CPU, 1e-2);
+            return [.. Enumerable.Range(0, 12).Select(_ => loop.Step(tokens))];
         }
 
-        Assert.Equal(Loss(), Loss());
+        var losses = Losses();
+        Assert.Equal(losses, Losses());
+        Assert.True(losses[^1] < 0.7 * losses[0], $"{losses[0]} to {losses[^1]}");
+    }
+
+    [Fact]
+    public void A_plain_decoder_trains_every_parameter()
+    {
+        using var scope = NewDisposeScope();
+        var decoder = PlainDecoder.New(new DecoderSizes(32, 2, 2, 2, 48, 64, 64), CPU, float32);
+
+        decoder.forward(tensor(new long[] { 1, 5 }, [1, 2])).square().sum().backward();
+
+        Assert.Equal((2 * 9) + 3, decoder.named_parameters().Count());
+        Assert.All(decoder.named_parameters(), named => Assert.True(named.parameter.grad is not null, named.name));
+    }
+
+    [Fact]
+    public void A_plain_decoder_computes_in_the_type_it_was_asked_for()
+    {
+        using var scope = NewDisposeScope();
+        var decoder = PlainDecoder.New(new DecoderSizes(32, 2, 2, 2, 48, 64, 64), CPU, bfloat16);
+
+        Assert.Equal(bfloat16, decoder.forward(tensor(new long[] { 1, 5 }, [1, 2])).dtype);
+        Assert.All(decoder.parameters(), parameter => Assert.Equal(bfloat16, parameter.dtype));
     }
 
     protected override IPlugin CreatePlugin() => new BenchPlugin();
 
-    private static async Task<JsonObject> Run(ICliCommand command, object options)
+    private static TestNode NewNode() =>
+        new TestNode().With(new ModelsPlugin()).With(new EnginePlugin()).With(new ZeroPlugin()).With(new BenchPlugin());
+
+    private static async Task<JsonObject> Run(ICliCommand command, object options, TestNode? node = null)
     {
-        var node = new TestNode().With(new ModelsPlugin()).With(new EnginePlugin()).With(new ZeroPlugin()).With(new BenchPlugin());
+        node ??= NewNode();
         using var output = new StringWriter();
         var exit = await command.RunAsync(options, new CliContext(node, output, TextWriter.Null, null!), CancellationToken.None);
         Assert.Equal(ExitCode.Ok, exit);
         Assert.Equal(1, node.Leases.Taken);
         return JsonNode.Parse(output.ToString())!.AsObject();
+    }
+
+    // A test has no program of its own to start.
+    private sealed class SideInThisProcess : ISteppedProgram
+    {
+        private readonly Func<StepReport> _step;
+        private readonly IDisposable _owner;
+
+        public SideInThisProcess(TrainBenchTask task, INodeContext node) => (_step, _owner) = task.Open(node, CancellationToken.None);
+
+        public void Begin()
+        {
+            // The step is made when it is waited for.
+        }
+
+        public StepReport End() => _step();
+
+        public void Dispose() => _owner.Dispose();
     }
 }

@@ -135,7 +135,7 @@ public sealed class ShardingEqualityTests
         {
             using var scope = NewDisposeScope();
             var report = engine.ComputeGradients(
-                [new ObjectivePart("train", Window(setting, rank), TokenCrossEntropy.Instance)], CancellationToken.None);
+                [new ObjectivePart("train", SmallWindow.Ragged(15, rank, setting.Ranks, setting.Accumulation), TokenCrossEntropy.Instance)], CancellationToken.None);
             engine.Apply(3e-4);
             if (rank == 0)
                 (curve.Losses[step], curve.Norms[step]) = (report.Metrics["train/loss"], report.GradientNorm);
@@ -151,17 +151,6 @@ public sealed class ShardingEqualityTests
         "zero3" => new ZeroStrategy(name, ShardingLevel.Weights),
         _ => new GeminiStrategy(new GeminiOptions { Placement = Enum.Parse<GeminiPlacement>(name.Split(' ')[1], ignoreCase: true), MinChunkM = 0.004, SearchRangeM = 0.01 }),
     };
-
-    // Ragged rows; with three or more ranks the last of them has fewer, so that it walks along at times.
-    private static IReadOnlyList<MicroBatch> Window(Setting setting, int rank)
-    {
-        var rows = Enumerable.Range(0, 15).Select(row => SmallModel.Ids(row, 3 + (row * 7 % 23)).Select(id => (int)id).ToArray()).ToArray();
-        var own = rows.Where((_, row) => row % setting.Ranks == rank).ToArray();
-        var experience = new Experience(
-            Ragged.FromRows(own), Ragged.FromRows(own.Select(row => row.Select((_, t) => t > 0).ToArray())), new Dictionary<string, Ragged<float>>());
-        var perBatch = (own.Length + setting.Accumulation - 1) / setting.Accumulation;
-        return MicroBatches.Build(experience, new MicroBatchCut { Rows = perBatch, Tokens = int.MaxValue }, CPU);
-    }
 
     private sealed record Setting(ScalarType Type, string Strategy, int Ranks, int Accumulation, int Recompute);
 
