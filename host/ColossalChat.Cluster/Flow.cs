@@ -163,10 +163,10 @@ public sealed record CaptureState(long Iteration, StateImage Image);
 /// <summary>Actor of a stateful role -> IterationActor: the image is complete.</summary>
 public sealed record StateCaptured(long Iteration, string Role, StateImage Image);
 
-/// <summary>IterationActor -> CheckpointActor: put the run's state on disk.</summary>
+/// <summary>RunActor -> CheckpointActor: put the run's state on disk.</summary>
 public sealed record SaveCheckpoint(long Iteration, RunState State);
 
-/// <summary>CheckpointActor -> IterationActor: it is on disk, whole.</summary>
+/// <summary>CheckpointActor -> RunActor -> IterationActor: it is on disk, whole.</summary>
 public sealed record CheckpointSaved(long Iteration, string Folder, TimeSpan Took);
 
 /// <summary>IterationActor -> every TrainerActor: write the model as a folder together.</summary>

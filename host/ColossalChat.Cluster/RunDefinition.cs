@@ -26,6 +26,9 @@ public sealed record RunDefinition
     /// <summary>Newest checkpoints kept; at least 1.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
+    /// <summary>Besides, the best checkpoint is kept; null for none.</summary>
+    public BestRule? KeepBest { get; init; }
+
     /// <summary>Ends the run after this many iterations counted from the start of the run (schedules still see the whole); null for none.</summary>
     public long? MaxIterations { get; init; }
 
@@ -37,6 +40,12 @@ public sealed record RunDefinition
 
     /// <summary>Time limits, queues and retries of the actors.</summary>
     public FlowOptions Flow { get; init; } = new();
+
+    /// <summary>Puts a state on disk and gives its folder; a test's disk may be slow or full.</summary>
+    internal Func<RunDefinition, RunState, string> WriteWith { get; init; } =
+        (run, state) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest);
+
+    internal string Write(RunState state) => WriteWith(this, state);
 }
 
 /// <summary>

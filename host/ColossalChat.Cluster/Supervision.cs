@@ -46,8 +46,11 @@ internal sealed record SafePointTaken(long Epoch, RunState State);
 /// <summary>RunActor -> IterationActor: memory of a state that is no longer needed; nobody misses it in an attempt that has ended.</summary>
 internal sealed record SpareState(RunState State) : IDeadLetterSuppression;
 
-/// <summary>IterationActor -> RunActor: a checkpoint is on disk.</summary>
-internal sealed record CheckpointKept(long Epoch, long Iteration, string Folder);
+/// <summary>IterationActor -> RunActor: put this on disk while training goes on. Not before the last one is written.</summary>
+internal sealed record CheckpointDue(long Epoch, RunState State);
+
+/// <summary>CheckpointActor -> RunActor: it could not be written.</summary>
+internal sealed record CheckpointFailed(ExitCode ExitCode, string Reason);
 
 /// <summary>IterationActor -> RunActor: the flow came to its end.</summary>
 internal sealed record FlowEnded(long Epoch, long LastIteration, bool IsStopped, IReadOnlyDictionary<string, string> ModelFolders);

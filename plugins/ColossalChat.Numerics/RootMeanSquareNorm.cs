@@ -34,9 +34,9 @@ public sealed class RootMeanSquareNorm : autograd.SingleTensorFunction<RootMeanS
     {
         using var scope = NewDisposeScope();
         var saved = ctx.get_saved_variables();
-        var (input, weight) = (saved[0].contiguous(), saved[1]);
+        var (input, weight) = (saved[0].contiguous(), saved[1].contiguous());
         var gradInput = empty_like(input);
-        var gradWeight = weight.requires_grad ? empty(weight.shape, float32) : null;
+        var gradWeight = saved[1].requires_grad ? empty(weight.shape, float32) : null;
         RootMeanSquareKernel.Backward(input, weight, (double)ctx.get_data("epsilon"), grad_output.contiguous(), gradInput, gradWeight);
         return [gradInput.MoveToOuterDisposeScope(), gradWeight?.to(weight.dtype).MoveToOuterDisposeScope()!, null!];
     }
@@ -44,9 +44,9 @@ public sealed class RootMeanSquareNorm : autograd.SingleTensorFunction<RootMeanS
     private static Tensor Forward(Tensor input, Tensor weight, double epsilon)
     {
         using var scope = NewDisposeScope();
-        var ready = input.contiguous();
+        var (ready, weights) = (input.contiguous(), weight.contiguous());
         var output = empty_like(ready);
-        RootMeanSquareKernel.Forward(ready, weight, epsilon, output);
+        RootMeanSquareKernel.Forward(ready, weights, epsilon, output);
         return output.MoveToOuterDisposeScope();
     }
 

@@ -13,8 +13,8 @@ public sealed class RotaryEmbedding : autograd.SingleTensorFunction<RotaryEmbedd
 
     /// <summary>Turns heads by their positions' angles. The result belongs to the caller's dispose scope.</summary>
     /// <param name="heads">[B, T, heads, D].</param>
-    /// <param name="cos">[T, 1, D], or [B, T, 1, D].</param>
-    /// <param name="sin">The same shape; negative in the first half of D, whose partner is the second.</param>
+    /// <param name="cos">[T, 1, D], or [B, T, 1, D]; the second half of D repeats the first.</param>
+    /// <param name="sin">The same shape; the second half of D is the first with its sign turned.</param>
     public static Tensor Of(Tensor heads, Tensor cos, Tensor sin)
     {
         if (!HostRows.CanOpen(heads) || cos.dtype != heads.dtype)

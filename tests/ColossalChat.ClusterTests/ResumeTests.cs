@@ -257,12 +257,20 @@ public sealed class ResumeTests
             },
         };
         var run = new RunHarness(world) { Plan = Long, CheckpointEvery = 2 };
+        var (disk, write) = (new Lock(), run.WriteWith);
+        run.WriteWith = (definition, state) =>
+        {
+            lock (disk)
+                return write(definition, state);
+        };
         var end = run.RunAsync();
         await killed.Task.WaitAsync(TimeSpan.FromSeconds(30));
 
-        // What a killed process has on disk is what there is now; what its actors do while they end must not count.
+        // What a killed process has on disk is what there is now; what its actors do while they end must not count. A write
+        // that is killed in its middle has a test of its own.
         var snapshot = Directory.CreateTempSubdirectory("colossalchat-killed-").FullName;
-        Copy(run.RunFolder, snapshot);
+        lock (disk)
+            Copy(run.RunFolder, snapshot);
         var termination = run.System.Terminate();
         dead.Set();
         await termination;

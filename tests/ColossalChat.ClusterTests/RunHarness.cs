@@ -57,6 +57,11 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
 
     public int KeepCheckpoints { get; set; } = 2;
 
+    public BestRule? KeepBest { get; set; }
+
+    /// <summary>The disk: writes a checkpoint.</summary>
+    public Func<RunDefinition, RunState, string> WriteWith { get; set; } = (run, state) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest);
+
     public long? MaxIterations { get; set; }
 
     public string? ResumeFrom { get; set; }
@@ -86,6 +91,8 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
         RunFolder = RunFolder,
         CheckpointEvery = CheckpointEvery,
         KeepCheckpoints = KeepCheckpoints,
+        KeepBest = KeepBest,
+        WriteWith = WriteWith,
         MaxIterations = MaxIterations,
         ResumeFrom = ResumeFrom is { } folder ? Checkpoints.Open(folder) : null,
         Observer = this,

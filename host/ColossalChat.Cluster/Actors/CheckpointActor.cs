@@ -4,14 +4,17 @@ using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
-/// <summary>Writes checkpoints, on a dispatcher of its own because it waits for the disk.</summary>
+/// <summary>
+/// Writes checkpoints while training goes on, on a dispatcher of its own because it waits for the disk. There is one for
+/// all attempts of a run, so that two of them never write at once.
+/// </summary>
 internal sealed class CheckpointActor : ReceiveActor
 {
-    private readonly FlowContext _flow;
+    private readonly RunDefinition _definition;
 
-    public CheckpointActor(FlowContext flow)
+    public CheckpointActor(RunDefinition definition)
     {
-        _flow = flow;
+        _definition = definition;
         Receive<SaveCheckpoint>(Save);
     }
 
@@ -20,15 +23,16 @@ internal sealed class CheckpointActor : ReceiveActor
         var started = Stopwatch.GetTimestamp();
         try
         {
-            var folder = CheckpointWriter.Write(_flow.Definition.RunFolder, save.State, _flow.Definition.KeepCheckpoints);
+            var folder = _definition.Write(save.State);
             Sender.Tell(new CheckpointSaved(save.Iteration, folder, Stopwatch.GetElapsedTime(started)));
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error)
         {
-            _flow.Run.Tell(new RoleFailed(_flow.Epoch, "checkpoint", new BatchId(save.Iteration, 0),
+            // Whoever waits for the answer must get one, whatever went wrong.
+            Sender.Tell(new CheckpointFailed(
+                error is IOException or UnauthorizedAccessException ? ExitCode.Resource : ExitCode.Failed,
                 $"The checkpoint of iteration {save.Iteration} could not be written: {error.Message} "
-                + "Make room or choose another run.folder, then go on with --resume latest.",
-                Repair.None, ExitCode.Resource));
+                + "Make room or choose another run.folder, then go on with --resume latest."));
         }
     }
 }

@@ -11,9 +11,11 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal sealed class IterationActor : ReceiveActor
 {
+    private const string Written = "the last checkpoint is written";
     private readonly FlowContext _flow;
     private readonly RunState? _from;
     private readonly RoleTable _roles;
+    private readonly ScoreWatch? _score;
     private readonly Dictionary<string, RoleFacts> _facts = [];
     private readonly HashSet<string> _awaited = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
@@ -29,12 +31,15 @@ internal sealed class IterationActor : ReceiveActor
     private long _lastSaved;
     private long _lastSafePoint = Stopwatch.GetTimestamp();
     private double _saveSeconds;
+    private double _waitSeconds;
+    private bool _isWriting;
     private bool _owesMeasurement;
 
     public IterationActor(FlowContext flow, RunState? from, long lastSaved)
     {
         (_flow, _from, _iteration, _lastSaved) = (flow, from, from?.Iteration ?? 0, lastSaved);
         (_totals, _owesMeasurement) = (from?.Totals ?? default, from?.OwesMeasurement ?? false);
+        _score = flow.Definition.KeepBest is { } rule ? new ScoreWatch(rule) : null;
         _safePoints = new SafePoints(flow.Definition.Flow.SafePointShare, LastCost: null);
         ReceiveFlow();
         Receive<SpareState>(spare => _spare = spare.State);
@@ -117,9 +122,9 @@ internal sealed class IterationActor : ReceiveActor
         if (!_schedule.EndsAfter(_iteration, IsStopping))
             Train(_iteration + 1);
         else if (_lastSaved < _iteration)
-            Capture(Save);
+            SaveState();
         else
-            End();
+            WhenWritten(End);
     }
 
     private void Train(long iteration)
@@ -193,12 +198,10 @@ internal sealed class IterationActor : ReceiveActor
 
     private void EndIteration()
     {
-        if (_saveSeconds > 0)
-            _numbers.Add("timing/save_s", _saveSeconds);
-        _saveSeconds = 0;
+        SetSavingTimes();
         _totals = _totals.Plus(_numbers.Size);
         _numbers.SetTotals(_totals, IsOnline ? 0 : _facts[RoleSlots.Batches].Metrics.GetValueOrDefault("data/sequences"));
-        _flow.Run.Tell(new IterationEnded(_flow.Epoch, _numbers.Report()));
+        Report();
         EvaluateIfDue();
     }
 
@@ -231,8 +234,15 @@ internal sealed class IterationActor : ReceiveActor
 
     private void EndEvaluation()
     {
-        _flow.Run.Tell(new IterationEnded(_flow.Epoch, _numbers.Report()));
+        Report();
         KeepState();
+    }
+
+    private void Report()
+    {
+        var report = _numbers.Report();
+        _score?.Take(report);
+        _flow.Run.Tell(new IterationEnded(_flow.Epoch, report));
     }
 
     // ---- Keeping state ----
@@ -240,11 +250,27 @@ internal sealed class IterationActor : ReceiveActor
     private void KeepState()
     {
         if (_lastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping))
-            Capture(Save);
-        else if (_safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
+            SaveState();
+        else if (HasRoomForSafePoint && _safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
             Capture(state => KeepSafePoint(state, Next));
         else
             Next();
+    }
+
+    // The state that is being written and the one to go back to are enough of them; a third would cost memory.
+    private bool HasRoomForSafePoint => !_isWriting || _spare is not null;
+
+    // Training goes on when the copy is made. A disk that is slower than the training holds it up here.
+    private void SaveState()
+    {
+        var started = Stopwatch.GetTimestamp();
+        var waits = _isWriting;
+        WhenWritten(() =>
+        {
+            if (waits)
+                _waitSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
+            Capture(Save);
+        });
     }
 
     private void Capture(Action<RunState> then)
@@ -254,7 +280,7 @@ internal sealed class IterationActor : ReceiveActor
         _spare = null;
         var images = _roles.Stateful.Keys.ToDictionary(
             slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot));
-        var state = new RunState(_iteration, _flow.Epoch, _totals, images) { OwesMeasurement = _owesMeasurement };
+        var state = new RunState(_iteration, _flow.Epoch, _totals, images) { OwesMeasurement = _owesMeasurement, Score = _score?.Of(_iteration) };
         Await(images.Keys.Select(slot => $"captured {_iteration} {slot}"), () =>
         {
             _safePoints = _safePoints.Taken(Stopwatch.GetElapsedTime(started));
@@ -266,16 +292,36 @@ internal sealed class IterationActor : ReceiveActor
 
     private void Save(RunState state)
     {
-        Await([$"saved {_iteration}"], () => KeepSafePoint(state, Next));
-        _roles.Checkpoints.Tell(new SaveCheckpoint(_iteration, state));
+        if (!_owesMeasurement && _score?.Remark(_iteration) is { } remark)
+            _flow.Note("checkpoint", remark);
+        (_lastSaved, _isWriting) = (state.Iteration, true);
+        _flow.Run.Tell(new CheckpointDue(_flow.Epoch, state));
+        KeepSafePoint(state, Next);
     }
 
     private void Saved(CheckpointSaved saved)
     {
-        _lastSaved = saved.Iteration;
-        _saveSeconds = saved.Took.TotalSeconds;
-        _flow.Run.Tell(new CheckpointKept(_flow.Epoch, saved.Iteration, saved.Folder));
-        Arrive($"saved {saved.Iteration}");
+        _isWriting = false;
+        _saveSeconds += saved.Took.TotalSeconds;
+        if (_awaited.Contains(Written))
+            Arrive(Written);
+    }
+
+    private void WhenWritten(Action then)
+    {
+        if (_isWriting)
+            Await([Written], then);
+        else
+            then();
+    }
+
+    private void SetSavingTimes()
+    {
+        if (_saveSeconds > 0)
+            _numbers.Add("timing/save_s", _saveSeconds);
+        if (_waitSeconds > 0)
+            _numbers.Add("timing/save_wait_s", _waitSeconds);
+        (_saveSeconds, _waitSeconds) = (0, 0);
     }
 
     private void KeepSafePoint(RunState state, Action then)

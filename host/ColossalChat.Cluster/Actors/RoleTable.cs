@@ -26,8 +26,6 @@ internal sealed class RoleTable
     /// <summary>Every rank of each model.</summary>
     public Dictionary<TrainerId, IActorRef> Trainers { get; } = [];
 
-    public IActorRef Checkpoints { get; private set; } = ActorRefs.Nobody;
-
     /// <summary>Actors whose roles have state, by slot; known once all are opened.</summary>
     public IReadOnlyDictionary<string, IActorRef> Stateful => _stateful;
 
@@ -40,8 +38,6 @@ internal sealed class RoleTable
     public static RoleTable Start(IActorContext context, FlowContext flow, RunState? from)
     {
         var (table, plan, roles) = (new RoleTable(), flow.Definition.Plan, flow.Definition.Roles);
-        table.Checkpoints = context.ActorOf(
-            Props.Create(() => new CheckpointActor(flow)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
         foreach (var (id, make) in roles.Trainers.Where(trainer => plan.ModelsTrained.Contains(trainer.Key.Model)))
             table.Trainers[id] = table._roles[RoleSlots.Of(id)] = context.ActorOf(
                 Props.Create(() => new TrainerActor(flow, id, () => make(flow.Epoch), from)), RoleSlots.Of(id));

@@ -16,11 +16,14 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private RestartBudget _budget;
     private IActorRef _attempt = ActorRefs.Nobody;
+    private IActorRef _writer = ActorRefs.Nobody;
     private CancellationTokenSource _cancel = new();
     private Action? _afterAttempt;
+    private Action? _afterWrite;
     private RunEnd? _verdict;
     private Exception? _attemptError;
     private RunState? _safePoint;
+    private RunState? _writing;
     private string? _checkpoint;
     private (long Iteration, BatchPurpose Purpose) _lastReported = (-1, BatchPurpose.Evaluate);
     private long _lastIteration;
@@ -35,13 +38,15 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         Receive<IterationEnded>(ended => ended.Epoch == _epoch, Report);
         Receive<FlowNoted>(noted => noted.Epoch == _epoch, noted => Note(noted.Kind, noted.Message));
         Receive<SafePointTaken>(taken => taken.Epoch == _epoch, Keep);
-        Receive<CheckpointKept>(kept => kept.Epoch == _epoch, Keep);
+        Receive<CheckpointDue>(due => due.Epoch == _epoch && _afterAttempt is null, Write);
+        Receive<CheckpointSaved>(Saved);
+        Receive<CheckpointFailed>(WriteFailed);
         Receive<RoleFailed>(failed => failed.Epoch == _epoch && _afterAttempt is null, Mend);
         Receive<FlowEnded>(ended => ended.Epoch == _epoch && _afterAttempt is null, Finish);
         Receive<Terminated>(_ => AttemptStopped());
-        Receive<GracePassed>(_ => Complete(_verdict ?? Failed(ExitCode.Failed,
+        Receive<GracePassed>(_ => WhenWritten(() => Complete(_verdict ?? Failed(ExitCode.Failed,
             $"A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
-            + "Start the run again with --resume latest.")));
+            + "Start the run again with --resume latest."))));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -54,6 +59,8 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
             return;
         }
 
+        _writer = Context.ActorOf(
+            Props.Create(() => new CheckpointActor(_definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
         try
         {
             StartAttempt(Resume());
@@ -160,14 +167,64 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     {
         var spare = _safePoint;
         _safePoint = taken.State;
-        if (spare is not null)
+
+        // Memory that is still read by the writer comes back when that is done.
+        if (spare is not null && !ReferenceEquals(spare, _writing))
             Sender.Tell(new SpareState(spare));
     }
 
-    private void Keep(CheckpointKept kept)
+    // ---- Checkpoints ----
+
+    private void Write(CheckpointDue due)
     {
-        (_checkpoint, _lastSaved) = (kept.Folder, kept.Iteration);
-        Note("checkpoint", $"Iteration {kept.Iteration} is saved in {kept.Folder}.");
+        _writing = due.State;
+        _writer.Tell(new SaveCheckpoint(due.State.Iteration, due.State));
+    }
+
+    private void Saved(CheckpointSaved saved)
+    {
+        var state = _writing;
+        (_writing, _checkpoint, _lastSaved) = (null, saved.Folder, saved.Iteration);
+        Note("checkpoint", $"Iteration {saved.Iteration} is saved in {saved.Folder}.");
+        if (_afterAttempt is null)
+        {
+            if (state is not null && !ReferenceEquals(state, _safePoint))
+                _attempt.Tell(new SpareState(state));
+            _attempt.Tell(saved);
+        }
+
+        WriteEnded();
+    }
+
+    private void WriteFailed(CheckpointFailed failed)
+    {
+        _writing = null;
+        if (_afterAttempt is null)
+            Fail(failed.ExitCode, failed.Reason);
+        else if (_verdict?.Failure is null)
+        {
+            // The attempt is being closed to go back, or because it came to its end; neither is possible any more.
+            var end = _verdict = Failed(failed.ExitCode, failed.Reason);
+            _afterAttempt = () => Complete(end);
+        }
+
+        WriteEnded();
+    }
+
+    private void WriteEnded()
+    {
+        var then = _afterWrite;
+        _afterWrite = null;
+        then?.Invoke();
+    }
+
+    // Whoever goes on after an attempt may write himself, and needs to know what is on disk.
+    private void WhenWritten(Action then)
+    {
+        if (_writing is null)
+            then();
+        else
+            _afterWrite = then;
     }
 
     private void Finish(FlowEnded ended)
@@ -198,7 +255,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
 
     private void Rewind(RoleFailed failed)
     {
-        if (_safePoint is null && _definition.Flow.SafePointShare <= 0 && _checkpoint is null)
+        if (_safePoint is null && _definition.Flow.SafePointShare <= 0 && _checkpoint is null && _writing is null)
         {
             Fail(ExitCode.Failed, $"{failed.Reason} There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved. "
                 + "Start the run again with flow.safe-point-share or run.checkpoint-every above 0.");
@@ -220,7 +277,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         CloseAttempt(() => Complete(_verdict));
     }
 
-    private string WayOn() => _checkpoint is null && !HasUnsavedState
+    private string WayOn() => _checkpoint is null && _writing is null && !HasUnsavedState
         ? "Mend the cause, then start the run again."
         : "Mend the cause, then go on with --resume latest.";
 
@@ -241,8 +298,14 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     private void AttemptStopped()
     {
         Timers.Cancel("grace");
-        var then = _afterAttempt ?? (() => Complete(Failed(ExitCode.Failed,
-            $"The flow failed: {_attemptError?.Message ?? "its actors were stopped from outside"}")));
+        _afterAttempt ??= () => Complete(Failed(ExitCode.Failed,
+            $"The flow failed: {_attemptError?.Message ?? "its actors were stopped from outside"}"));
+        WhenWritten(GoOn);
+    }
+
+    private void GoOn()
+    {
+        var then = _afterAttempt!;
         _afterAttempt = null;
         try
         {
@@ -256,7 +319,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
 
     private void Complete(RunEnd end)
     {
-        _end.TrySetResult(end.Failure is null ? end : WithUnsavedState(end));
+        _end.TrySetResult(end.Failure is null ? end : WithUnsavedState(end with { Checkpoint = _checkpoint }));
         Context.Stop(Self);
     }
 
@@ -267,7 +330,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
             return end;
         try
         {
-            var folder = CheckpointWriter.Write(_definition.RunFolder, state, _definition.KeepCheckpoints);
+            var folder = _definition.Write(state);
             Note("checkpoint", $"Iteration {state.Iteration} is saved in {folder}.");
             return end with { Checkpoint = folder };
         }

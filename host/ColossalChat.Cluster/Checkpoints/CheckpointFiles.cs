@@ -4,17 +4,28 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 // The documents inside a checkpoint folder:
-//   manifest.json            iteration, epoch, totals, and size and hash of every other file; written last
+//   manifest.json            iteration, epoch, totals, ranks, score, and size and hash of every other file; written last
 //   ROLE/state.json          index of ROLE/state.bin and the role's JSON documents
 //   ROLE/state.bin           tensors back to back
 
-/// <summary>manifest.json.</summary>
+/// <summary>manifest.json. Format 1 had neither score nor trainers.</summary>
 internal sealed record CheckpointManifest(
     int Format, long Iteration, long Epoch, RunTotals Totals, IReadOnlyList<ManifestFile> Files, bool OwesMeasurement = false)
 {
     public const string FileName = "manifest.json";
-    public const int CurrentFormat = 1;
+    public const int OldestFormat = 1;
+    public const int CurrentFormat = 2;
+
+    public CheckpointScore? Score { get; init; }
+
+    /// <summary>By model.</summary>
+    public IReadOnlyDictionary<string, ManifestTrainer> Trainers { get; init; } = new Dictionary<string, ManifestTrainer>();
 }
+
+/// <summary>How a model's state is shared out over the role folders of its ranks.</summary>
+/// <param name="Ranks">World size.</param>
+/// <param name="Strategy">Name of the sharding strategy; null when the trainer does not say.</param>
+internal sealed record ManifestTrainer(int Ranks, string? Strategy);
 
 /// <summary>A file of a checkpoint.</summary>
 /// <param name="Path">Relative, with forward slashes.</param>

@@ -10,10 +10,11 @@ namespace ColossalChat.Cluster;
 internal static class CheckpointWriter
 {
     private const string Replaced = ".replaced.unfinished";
+    private const string TrainerSlot = "trainers.";
 
-    /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>.</summary>
+    /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>, but for the best.</summary>
     /// <returns>Its folder.</returns>
-    public static string Write(string runFolder, RunState state, int keep)
+    public static string Write(string runFolder, RunState state, int keep, BestRule? best = null)
     {
         var parent = Checkpoints.FolderOf(runFolder);
         Directory.CreateDirectory(parent);
@@ -29,7 +30,7 @@ internal static class CheckpointWriter
             Directory.Move(folder, Path.Combine(parent, $".{name}{Replaced}"));
         Directory.Move(unfinished, folder);
         Recover(parent);
-        RemoveOld(runFolder, state.Iteration, keep);
+        RemoveOld(runFolder, state.Iteration, keep, best);
         return folder;
     }
 
@@ -45,7 +46,31 @@ internal static class CheckpointWriter
 
         // Last, so that a manifest means that everything before it was written.
         WriteJson(folder, CheckpointManifest.FileName,
-            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, state.Totals, [.. files], state.OwesMeasurement), files);
+            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, state.Totals, [.. files], state.OwesMeasurement)
+            {
+                Score = state.Score,
+                Trainers = TrainersOf(state),
+            },
+            files);
+    }
+
+    private static Dictionary<string, ManifestTrainer> TrainersOf(RunState state) => state.Images
+        .Where(image => image.Key.StartsWith(TrainerSlot, StringComparison.Ordinal))
+        .GroupBy(image => image.Key[TrainerSlot.Length..].Split('@')[0])
+        .ToDictionary(model => model.Key, model => new ManifestTrainer(model.Count(), model.Select(image => StrategyOf(image.Value)).FirstOrDefault()));
+
+    // An engine says in one of its documents how its state is cut.
+    private static string? StrategyOf(StateImage image)
+    {
+        foreach (var name in image.JsonNames)
+        {
+            using var document = JsonDocument.Parse(image.ReadJson(name));
+            if (document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("Sharding", out var sharding) && sharding.ValueKind == JsonValueKind.String)
+                return sharding.GetString();
+        }
+
+        return null;
     }
 
     private static StateIndex WriteTensors(string folder, string path, StateImage image, List<ManifestFile> files)
@@ -96,9 +121,11 @@ internal static class CheckpointWriter
     }
 
     // A branch that was given up stays until the run has come past it; it takes no place of the run's own checkpoints.
-    private static void RemoveOld(string runFolder, long newest, int keep)
+    private static void RemoveOld(string runFolder, long newest, int keep, BestRule? rule)
     {
-        var old = Checkpoints.FoldersOf(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest).Skip(Math.Max(1, keep));
+        var own = Checkpoints.FoldersOf(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest).ToArray();
+        var best = rule?.BestOf(own.Select(Checkpoints.SummaryOf).OfType<CheckpointSummary>())?.Folder;
+        var old = own.Skip(Math.Max(1, keep)).Where(folder => folder != best);
         var passed = Checkpoints.GivenUp(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest);
         foreach (var folder in (string[])[.. old, .. passed])
             Directory.Delete(folder, recursive: true);

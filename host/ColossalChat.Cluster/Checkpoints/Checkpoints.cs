@@ -35,6 +35,14 @@ public static class Checkpoints
         return new CheckpointChoice(null, skipped);
     }
 
+    /// <summary>A run's checkpoints, the newest first, as their manifests tell them. Those without a readable one are left out.</summary>
+    public static IReadOnlyList<CheckpointSummary> List(string runFolder)
+    {
+        CheckpointSummary[] all = [.. FoldersOf(runFolder).Select(SummaryOf).OfType<CheckpointSummary>()];
+        var best = all.Select(checkpoint => checkpoint.Score).OfType<CheckpointScore>().FirstOrDefault()?.Rule.BestOf(all);
+        return [.. all.Select(checkpoint => checkpoint with { IsBest = checkpoint == best })];
+    }
+
     /// <summary>True when a run has a checkpoint that was written to its end; reads none, so it may still be corrupted.</summary>
     public static bool Any(string runFolder) =>
         FoldersOf(runFolder).Any(folder => File.Exists(Path.Combine(folder, CheckpointManifest.FileName)));
@@ -52,7 +60,8 @@ public static class Checkpoints
                 .Select(path => path[..^(StateIndex.FileName.Length + 1)])
                 .ToDictionary(role => role, role => ReadRole(folder, role, files));
             return new Checkpoint(
-                folder, new RunState(manifest.Iteration, manifest.Epoch, manifest.Totals, images) { OwesMeasurement = manifest.OwesMeasurement });
+                folder,
+                new RunState(manifest.Iteration, manifest.Epoch, manifest.Totals, images) { OwesMeasurement = manifest.OwesMeasurement, Score = manifest.Score });
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -111,11 +120,16 @@ public static class Checkpoints
             .Where(folder => IterationOf(folder) >= 0)
             .OrderByDescending(IterationOf)];
 
-    private static long? EpochOf(string folder)
+    internal static CheckpointSummary? SummaryOf(string folder) =>
+        TryReadManifest(folder) is { } manifest ? new CheckpointSummary(folder, IterationOf(folder), manifest.Score) : null;
+
+    private static long? EpochOf(string folder) => TryReadManifest(folder)?.Epoch;
+
+    private static CheckpointManifest? TryReadManifest(string folder)
     {
         try
         {
-            return ReadManifest(folder).Epoch;
+            return ReadManifest(folder);
         }
         catch (Exception error) when (error is UserErrorException or IOException or UnauthorizedAccessException)
         {
@@ -140,8 +154,8 @@ public static class Checkpoints
 
         if (manifest is null || manifest.Files is null)
             throw Unusable(folder, $"{CheckpointManifest.FileName} is empty");
-        if (manifest.Format != CheckpointManifest.CurrentFormat)
-            throw Unusable(folder, $"it has format {manifest.Format}, this program reads {CheckpointManifest.CurrentFormat}");
+        if (manifest.Format is < CheckpointManifest.OldestFormat or > CheckpointManifest.CurrentFormat)
+            throw Unusable(folder, $"it has format {manifest.Format}, this program reads {CheckpointManifest.OldestFormat} to {CheckpointManifest.CurrentFormat}");
         return manifest;
     }
 

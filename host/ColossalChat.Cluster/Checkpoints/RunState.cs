@@ -9,6 +9,9 @@ public sealed record RunState(long Iteration, long Epoch, RunTotals Totals, IRea
 {
     /// <summary>The iteration's measurement was due and was left out to stop sooner; whoever continues makes it first.</summary>
     public bool OwesMeasurement { get; init; }
+
+    /// <summary>The iteration's value of the metric that tells the best checkpoint; null when it has none.</summary>
+    public CheckpointScore? Score { get; init; }
 }
 
 /// <summary>What training has used since the run began, resumed parts included.</summary>

@@ -62,7 +62,7 @@ internal sealed class RunShowCommand : CliCommand<RunShowOptions>
 {
     public override string Path => "run show";
 
-    public override string Summary => "Show a run: last and best value of every metric, its last events, the command that began it.";
+    public override string Summary => "Show a run: last and best value of every metric, its checkpoints and last events, the command that began it.";
 
     protected override async Task<ExitCode> RunAsync(RunShowOptions options, CliContext context, CancellationToken cancel)
     {
@@ -80,6 +80,12 @@ internal sealed class RunShowCommand : CliCommand<RunShowOptions>
         {
             var values = run.Series(name).Select(point => point.Value).ToArray();
             await output.WriteLineAsync($"{name,-32} {RunReader.Number(values[^1]),12} {RunReader.Number(values.Min()),12} {RunReader.Number(values.Max()),12}").ConfigureAwait(false);
+        }
+
+        foreach (var checkpoint in Cluster.Checkpoints.List(run.Folder.Path))
+        {
+            var score = checkpoint.Score is { } known ? $", {known.Rule.Metric} {RunReader.Number(known.Value)}{(checkpoint.IsBest ? ", the best" : "")}" : "";
+            await output.WriteLineAsync($"checkpoint {checkpoint.Folder}{score}").ConfigureAwait(false);
         }
 
         foreach (var line in run.Events.TakeLast(Math.Max(0, options.Events)))

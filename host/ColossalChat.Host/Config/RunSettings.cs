@@ -63,6 +63,12 @@ public sealed record RunFolderSettings : ICheckedOptions
     /// <summary>Newest checkpoints kept. 1 or more; default 2.</summary>
     public int KeepCheckpoints { get; init; } = 2;
 
+    /// <summary>Metric, such as <c>eval/loss</c>, by which the best checkpoint is kept besides the newest. Empty keeps none; default empty.</summary>
+    public string KeepBest { get; init; } = "";
+
+    /// <summary>Which way that metric is better: <c>lower</c> or <c>higher</c>. Default lower.</summary>
+    public BestIs BestIs { get; init; } = BestIs.Lower;
+
     /// <summary>Iterations between rows in samples.jsonl; 0 writes none. Default 10.</summary>
     public long SamplesEvery { get; init; } = 10;
 

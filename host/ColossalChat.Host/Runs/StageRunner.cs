@@ -123,6 +123,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
             RunFolder = drive.Folder.Path,
             CheckpointEvery = settings.Run.CheckpointEvery,
             KeepCheckpoints = settings.Run.KeepCheckpoints,
+            KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
             MaxIterations = drive.Request.MaxIterations,
             ResumeFrom = drive.Checkpoint,
             Observer = recorder,
