@@ -17,6 +17,11 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
 
     public string Device { get; init; } = "cpu";
 
+    public RankPlace Place { get; init; } = RankPlace.Alone;
+
+    /// <summary>Sees every object that a plugin made, and may give another one for it; null for none.</summary>
+    public Func<object, object>? Made { get; init; }
+
     public INodeLog Log { get; init; } = SilentLog.Instance;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
@@ -47,6 +52,8 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
     public string? RunFolder => setup.RunFolder;
 
     public string Device => setup.Device;
+
+    public RankPlace Place => setup.Place;
 
     public TimeProvider Time => setup.Time;
 
@@ -106,7 +113,10 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
             ?? throw new UserErrorException(
                 $"There is no {KebabCase.OfSeam(seam)} '{name}'. {NearestName.Advice(name, setup.Catalog.NamesOf(seam), "names")} Is its plugin folder missing or refused? `plugin list` shows what was loaded.",
                 ExitCode.NotFound);
-        return factory.IsShared ? Shared(factory, options) : factory.Create(options ?? Default(factory), this);
+        if (factory.IsShared)
+            return Shared(factory, options);
+        var made = factory.Create(options ?? Default(factory), this);
+        return setup.Made?.Invoke(made) ?? made;
     }
 
     // One lock around the making: it is reentrant, since shared plugins resolve each other, and nobody gets a half-made one.

@@ -184,18 +184,19 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     private static string NameOf(BoundRun bound) =>
         bound.Settings.Run.Name.Length > 0 ? bound.Settings.Run.Name : bound.Settings.Stage.Name;
 
-    private NodeContext NodeOf(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log)
+    private NodeContext NodeOf(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log) =>
+        new(SetupOf(bound, catalog) with { RunFolder = runFolder, Log = log, Devices = host.Devices });
+
+    /// <summary>What a run's settings say about its node.</summary>
+    internal static NodeSetup SetupOf(BoundRun bound, PluginCatalog catalog)
     {
         var models = bound.Settings.Models;
-        return new NodeContext(new NodeSetup(catalog)
+        return new NodeSetup(catalog)
         {
             Seed = bound.Settings.Seed,
-            RunFolder = runFolder,
             Device = bound.Settings.Device,
-            Log = log,
-            Devices = host.Devices,
             SharedOptions = models.Options is null ? new Dictionary<string, object>() : new Dictionary<string, object> { [models.Name] = models.Options },
-        });
+        };
     }
 
     /// <summary>The file's <c>akka</c> section over what a run needs.</summary>
