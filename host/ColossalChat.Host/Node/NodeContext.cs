@@ -18,6 +18,9 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
 
     public string Device { get; init; } = "cpu";
 
+    /// <summary>Sees every object that a plugin made, and may give another one for it; null for none.</summary>
+    public Func<object, object>? Made { get; init; }
+
     public INodeLog Log { get; init; } = SilentLog.Instance;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
@@ -130,7 +133,10 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
             ?? throw new UserErrorException(
                 $"There is no {KebabCase.OfSeam(seam)} '{name}'. {NearestName.Advice(name, setup.Catalog.NamesOf(seam), "names")} Is its plugin folder missing or refused? `plugin list` shows what was loaded.",
                 ExitCode.NotFound);
-        return factory.IsShared ? Shared(factory, options) : factory.Create(options ?? Default(factory), maker);
+        if (factory.IsShared)
+            return Shared(factory, options);
+        var made = factory.Create(options ?? Default(factory), maker);
+        return setup.Made?.Invoke(made) ?? made;
     }
 
     // One lock around the making: it is reentrant, since shared plugins resolve each other, and nobody gets a half-made one.

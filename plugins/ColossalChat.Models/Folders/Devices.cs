@@ -10,10 +10,15 @@ internal static class Devices
     public static bool IsName(string name) =>
         name is "cpu" or "cuda" || (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out var index) && index >= 0);
 
+    /// <summary>Where tensors have sizes and no numbers; no setting names it, only who predicts memory.</summary>
+    public const string Meta = "meta";
+
     /// <summary>The device.</summary>
     /// <exception cref="UserErrorException">There is none of that name here.</exception>
     public static Device Parse(string name)
     {
+        if (name == Meta)
+            return META;
         if (!IsName(name))
             throw new UserErrorException($"device is {name}; it must be cpu or cuda:N.", ExitCode.Usage);
         if (name != "cpu" && !cuda.is_available())

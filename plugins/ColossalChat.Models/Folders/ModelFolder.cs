@@ -3,6 +3,7 @@ using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Models.Heads;
 using ColossalChat.Models.Llama;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Models.Folders;
@@ -112,7 +113,7 @@ internal sealed class ModelFolder
         {
             var head = new ValueHead(body, headKey);
             var file = System.IO.Path.Combine(Path, ValueHeadName);
-            if (initialise is null && File.Exists(file))
+            if (initialise is null && device.type != DeviceType.META && File.Exists(file))
             {
                 using var files = WeightFiles.OpenSingle(file);
                 WeightLoader.Load(file, files, [head.Weight, head.Bias], s_headBias, s_nothing);
@@ -139,7 +140,7 @@ internal sealed class ModelFolder
         var model = context.Resolve<IModelFamily>(ModelType).Create(ConfigJson, precision, device, initialise);
         try
         {
-            if (initialise is null)
+            if (initialise is null && device.type != DeviceType.META)
             {
                 using var files = WeightFiles.Open(Path);
                 WeightLoader.Load(Path, files, parameters(model), s_nothing, ignored);

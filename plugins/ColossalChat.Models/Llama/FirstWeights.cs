@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using ColossalChat.Contracts;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Models.Llama;
@@ -12,6 +13,8 @@ internal static class FirstWeights
     /// <summary>Fills a tensor with ones (norms), zeros (spread 0) or normal numbers.</summary>
     public static void Fill(Tensor value, double spread, bool isNorm, RandomKey key)
     {
+        if (value.device_type == DeviceType.META)
+            return;
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         if (isNorm || spread == 0)

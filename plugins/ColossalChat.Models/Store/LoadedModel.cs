@@ -18,7 +18,7 @@ internal sealed class LoadedModel : IDisposable
     /// <summary>Loads it.</summary>
     public LoadedModel(ModelSource source, TextModel text, INodeContext context)
     {
-        DeviceName = source.Device.Length > 0 ? source.Device : context.Device;
+        DeviceName = source.Device.Length > 0 && context.Device != Devices.Meta ? source.Device : context.Device;
 
         // Roles take turns on the run's device; a model elsewhere would be used by two of them at once.
         if (DeviceName != context.Device)

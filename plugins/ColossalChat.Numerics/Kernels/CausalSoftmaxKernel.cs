@@ -30,12 +30,11 @@ internal static class CausalSoftmaxKernel
         {
             for (var row = first; row < end; row++)
             {
-                rows.Read(row, scratch);
-                var values = rows.Begin(row, scratch);
                 var visible = block.Visible(row);
-                sums[row] = Normalise(values[..visible], block.Scale);
-                values[visible..].Clear();
-                rows.Keep(row, values);
+                rows.Read(row, visible, scratch);
+                var values = rows.Begin(row, scratch)[..visible];
+                sums[row] = Normalise(values, block.Scale);
+                rows.KeepFirst(row, values);
             }
         });
     }
@@ -53,16 +52,14 @@ internal static class CausalSoftmaxKernel
         {
             for (var row = first; row < end; row++)
             {
-                rows.Read(row, scratch);
-                gradients.Read(row, scratch[length..]);
-                var values = rows.Begin(row, scratch);
-                var slopes = gradients.Begin(row, scratch[length..]);
                 var visible = block.Visible(row);
-                BackwardRow(values[..visible], slopes[..visible], block.Scale, sums[row]);
-                values[visible..].Clear();
-                slopes[visible..].Clear();
-                rows.Keep(row, values);
-                gradients.Keep(row, slopes);
+                rows.Read(row, visible, scratch);
+                gradients.Read(row, visible, scratch[length..]);
+                var values = rows.Begin(row, scratch)[..visible];
+                var slopes = gradients.Begin(row, scratch[length..])[..visible];
+                BackwardRow(values, slopes, block.Scale, sums[row]);
+                rows.KeepFirst(row, values);
+                gradients.KeepFirst(row, slopes);
             }
         });
     }

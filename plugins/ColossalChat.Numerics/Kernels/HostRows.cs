@@ -49,12 +49,18 @@ public readonly unsafe struct HostRows
     /// <summary>A row's values.</summary>
     /// <param name="row">From 0.</param>
     /// <param name="scratch">Holds them where they have to be converted; at least <see cref="Length"/> long.</param>
-    public ReadOnlySpan<float> Read(long row, Span<float> scratch)
+    public ReadOnlySpan<float> Read(long row, Span<float> scratch) => Read(row, Length, scratch);
+
+    /// <summary>The first values of a row.</summary>
+    /// <param name="row">From 0.</param>
+    /// <param name="count">How many of them, up to <see cref="Length"/>.</param>
+    /// <param name="scratch">Holds them where they have to be converted; at least <paramref name="count"/> long.</param>
+    public ReadOnlySpan<float> Read(long row, int count, Span<float> scratch)
     {
         if (!_isNarrow)
-            return new ReadOnlySpan<float>(_memory + (row * Length * sizeof(float)), Length);
-        var values = scratch[..Length];
-        BFloat16Rows.Widen(new ReadOnlySpan<ushort>(_memory + (row * Length * sizeof(ushort)), Length), values);
+            return new ReadOnlySpan<float>(_memory + (row * Length * sizeof(float)), count);
+        var values = scratch[..count];
+        BFloat16Rows.Widen(new ReadOnlySpan<ushort>(_memory + (row * Length * sizeof(ushort)), count), values);
         return values;
     }
 
@@ -67,5 +73,14 @@ public readonly unsafe struct HostRows
     {
         if (_isNarrow)
             BFloat16Rows.Narrow(values, new Span<ushort>(_memory + (row * Length * sizeof(ushort)), Length));
+    }
+
+    /// <summary>Ends what <see cref="Begin"/> began for the first values of a row; the others become 0.</summary>
+    public void KeepFirst(long row, ReadOnlySpan<float> values)
+    {
+        var width = _isNarrow ? sizeof(ushort) : sizeof(float);
+        if (_isNarrow)
+            BFloat16Rows.Narrow(values, new Span<ushort>(_memory + (row * Length * width), values.Length));
+        new Span<byte>(_memory + (((row * Length) + values.Length) * width), (Length - values.Length) * width).Clear();
     }
 }

@@ -12,6 +12,8 @@ internal abstract class CollectiveFactory(CollectiveOptions options) : ICollecti
     /// <inheritdoc/>
     public ICollective Create(RankPlace place, Device device, INodeContext context)
     {
+        if (device.type == TorchSharp.DeviceType.META)
+            return new MetaCollective(place);
         if (Refusal(place, device) is { } refusal)
             throw new UserErrorException(refusal);
         var group = context.Peers.Join(place, options.Deadline);

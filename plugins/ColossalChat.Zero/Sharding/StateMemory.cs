@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ColossalChat.Zero;
@@ -9,7 +10,10 @@ internal interface IStateMemory
     /// <summary>True for mapped files, which the system may write out and drop at any time.</summary>
     bool IsOnDisk { get; }
 
-    /// <summary>A new tensor [elements] float32 of zeros; the caller gives it back to <see cref="Free"/>.</summary>
+    /// <summary>
+    /// A new tensor [elements] float32 of zeros; the caller gives it back to <see cref="Free"/>. On device <c>meta</c> it
+    /// takes no memory of any kind.
+    /// </summary>
     /// <param name="name">Unique in the engine.</param>
     /// <param name="elements">1 or more.</param>
     /// <param name="device">Of the chunk's working weights.</param>
@@ -47,7 +51,7 @@ internal sealed class HostMemory : IStateMemory
 
     /// <inheritdoc/>
     public Tensor Allocate(string name, long elements, Device device) =>
-        zeros([elements], float32, CPU).DetachFromDisposeScope();
+        zeros([elements], float32, device.type == DeviceType.META ? META : CPU).DetachFromDisposeScope();
 
     /// <inheritdoc/>
     public void Free(Tensor tensor) => tensor.Dispose();
@@ -68,6 +72,8 @@ internal sealed class DiskMemory(string folder) : IStateMemory
     /// <inheritdoc/>
     public Tensor Allocate(string name, long elements, Device device)
     {
+        if (device.type == DeviceType.META)
+            return DeviceMemory.Instance.Allocate(name, elements, device);
         Directory.CreateDirectory(folder);
         var number = Interlocked.Increment(ref s_number);
         var path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{number}-{name}.states"));

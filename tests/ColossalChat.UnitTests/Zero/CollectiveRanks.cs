@@ -23,6 +23,13 @@ internal static class CollectiveRanks
     /// <summary>A group of one.</summary>
     public static ICollective Alone() => Join("auto", new TestNode().Peers, RankPlace.Alone, TimeSpan.FromSeconds(10));
 
+    /// <summary>A rank that meets nobody, for tensors without numbers.</summary>
+    public static ICollective OnMeta(RankPlace place)
+    {
+        var node = new LinkedNode(new TestNode().Peers);
+        return ((ICollectiveFactory)node.Make("auto", TimeSpan.FromSeconds(10))).Create(place, META, node);
+    }
+
     /// <summary>Runs every rank on a thread of its own.</summary>
     public static async Task Each(string collective, string links, int ranks, Action<ICollective> body, TimeSpan deadline, TimeSpan limit)
     {

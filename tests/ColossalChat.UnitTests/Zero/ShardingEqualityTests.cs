@@ -142,7 +142,8 @@ public sealed class ShardingEqualityTests
         }
     }
 
-    private static IShardingStrategy StrategyOf(string name) => name switch
+    /// <summary>A strategy, with chunks that fit small models; gemini with its placement.</summary>
+    internal static IShardingStrategy StrategyOf(string name) => name switch
     {
         "none" => new ZeroStrategy(name, ShardingLevel.Nothing),
         "ddp" => new ZeroStrategy(name, ShardingLevel.Nothing),
