@@ -34,6 +34,39 @@ public sealed class DeviceLeasesTests
     }
 
     [Fact]
+    public async Task A_party_holds_a_device_together_while_strangers_wait()
+    {
+        var leases = new DeviceLeases();
+        var first = leases.Take("cpu", "policy", CancellationToken.None);
+        var stranger = OnThread(() => leases.Take("cpu", "critic", CancellationToken.None).Dispose());
+        Assert.True(SpinWait.SpinUntil(() => leases.WaitingFor("cpu") == 1, Limit));
+
+        // Past the stranger: the first one may be waiting for it.
+        var second = leases.Take("cpu", "policy", CancellationToken.None);
+        first.Dispose();
+        Assert.False(stranger.IsCompleted);
+        second.Dispose();
+        await stranger.WaitAsync(Limit);
+    }
+
+    [Fact]
+    public async Task The_members_of_a_party_that_wait_come_in_together()
+    {
+        var leases = new DeviceLeases();
+        var held = leases.Take("cpu", CancellationToken.None);
+        using var meeting = new Barrier(3);
+        var members = Enumerable.Range(0, 3).Select(_ => OnThread(() =>
+        {
+            using var turn = leases.Take("cpu", "policy", CancellationToken.None);
+            Assert.True(meeting.SignalAndWait(Limit));
+        })).ToArray();
+        Assert.True(SpinWait.SpinUntil(() => leases.WaitingFor("cpu") == 3, Limit));
+        held.Dispose();
+        await Task.WhenAll(members).WaitAsync(Limit);
+        leases.Take("cpu", CancellationToken.None).Dispose();
+    }
+
+    [Fact]
     public async Task Never_do_two_hold_a_device_and_none_is_lost_When_many_ask_and_some_give_up()
     {
         var leases = new DeviceLeases();
