@@ -114,8 +114,16 @@ public sealed class TrainerRoleTests
         var request = new TrainRequest(1, 1, experience);
         Assert.Equal(12, policy.Begin(request));
         Assert.Equal(12, critic.Begin(request));
-        Assert.Equal(2 * 3, policy.Begin(request with { Experience = experience.Pick([0, 1]) }));
-        Assert.Equal(0, policy.Begin(request with { Experience = experience.Pick([]) }));
+        Assert.Equal(2 * 3, policy.Begin(new TrainRequest(1, 1, experience.Pick([0, 1]))));
+        Assert.Equal(0, policy.Begin(new TrainRequest(1, 1, experience.Pick([]))));
+
+        // A rank with fewer rows than another makes as many steps as that one, some of them without rows.
+        Assert.Equal(12, policy.Begin(request with { Experience = experience.Pick([0]) }));
+        for (var step = 0; step < 12; step++)
+        {
+            Assert.True(policy.Compute(step, CancellationToken.None));
+            policy.Finish(step, apply: true);
+        }
     }
 
     [Fact]
