@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace ColossalChat.Numerics.Kernels;
@@ -50,7 +51,8 @@ public static class BFloat16Rows
     }
 
     // Upper halves, in the lower half of each lane. Adding half a unit may carry a NaN's bits over to a number.
-    private static Vector<uint> Round(Vector<float> value)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector<uint> Round(Vector<float> value)
     {
         var bits = Vector.AsVectorUInt32(value);
         var rounded = (bits + new Vector<uint>(RoundingBias) + ((bits >>> 16) & Vector<uint>.One)) >>> 16;

@@ -30,12 +30,16 @@ public readonly unsafe struct HostRows
     /// <summary>Opens a tensor, which must outlive the result.</summary>
     /// <param name="tensor">[.., length], contiguous, float32 or bfloat16, in host memory.</param>
     /// <param name="length">Elements of a row.</param>
-    public static HostRows Of(Tensor tensor, int length)
+    public static HostRows Of(Tensor tensor, int length) =>
+        new HostRows((byte*)AddressOf(tensor), tensor.dtype == ScalarType.BFloat16, length);
+
+    /// <summary>Where a contiguous tensor's elements begin; it must outlive every use.</summary>
+    internal static void* AddressOf(Tensor tensor)
     {
         // All of a tensor's memory follows its first element; bytes itself ends at 2 GB.
         using var flat = tensor.view(-1);
         using var first = flat.narrow(0, 0, Math.Min(1, flat.shape[0]));
-        return new HostRows((byte*)Unsafe.AsPointer(ref first.bytes.GetPinnableReference()), tensor.dtype == ScalarType.BFloat16, length);
+        return Unsafe.AsPointer(ref first.bytes.GetPinnableReference());
     }
 
     /// <summary>Opens a contiguous tensor's elements from <paramref name="start"/> on as rows.</summary>
