@@ -89,7 +89,7 @@ public sealed class CheckpointWritingTests
 
         var end = run.RunAsync(stop.Token);
         await captured.Task.WaitAsync(TimeSpan.FromSeconds(30));
-        Assert.NotSame(end, await Task.WhenAny(end, Task.Delay(200)));
+        Assert.False(end.IsCompleted);
         disk.Open();
 
         Assert.Equal((ExitCode.Interrupted, 3L), ((await end).ExitCode, (await end).LastIteration));
@@ -132,15 +132,10 @@ public sealed class CheckpointWritingTests
         using var disk = new Disk();
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2 };
         FailureTests.ThrowOnce(run.World, "trainers.policy", "begin 4/8");
-        var fail = run.World.Before;
-        run.World.Before = (role, call, cancel) =>
-        {
-            if (role == "trainers.policy" && call == "begin 4/8")
-                disk.OpenSoon();
-            fail(role, call, cancel);
-        };
         disk.Behind(run, state => state.Iteration == 2);
-        run.Flow = run.Flow with { SafePointShare = share, CancelGrace = TimeSpan.FromMilliseconds(100) };
+        disk.OpensWhenRolesAreDisposed(run.World);
+        disk.Takes(TimeSpan.FromSeconds(1.2), iteration: 2);
+        run.Flow = run.Flow with { SafePointShare = share, CancelGrace = TimeSpan.FromSeconds(1) }; // For roles, not for disks.
 
         var end = await run.RunAsync();
 
@@ -159,12 +154,11 @@ public sealed class CheckpointWritingTests
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2 };
         run.World.Before = (role, call, _) =>
         {
-            if (role != "trainers.policy" || call != "begin 3/8")
-                return;
-            disk.OpenSoon();
-            throw new UserErrorException("The disk of the data is gone.", ExitCode.Resource);
+            if (role == "trainers.policy" && call == "begin 3/8")
+                throw new UserErrorException("The disk of the data is gone.", ExitCode.Resource);
         };
         disk.Behind(run, state => state.Iteration == 2);
+        disk.OpensWhenRolesAreDisposed(run.World);
 
         var end = await run.RunAsync();
 
@@ -179,14 +173,8 @@ public sealed class CheckpointWritingTests
         using var disk = new Disk();
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2 };
         FailureTests.ThrowOnce(run.World, "trainers.policy", "begin 3/8");
-        var fail = run.World.Before;
-        run.World.Before = (role, call, cancel) =>
-        {
-            if (role == "trainers.policy" && call == "begin 3/8")
-                disk.OpenSoon();
-            fail(role, call, cancel);
-        };
         disk.Behind(run, _ => true);
+        disk.OpensWhenRolesAreDisposed(run.World);
         disk.Sees = _ => throw new IOException("No space left on device.");
 
         var end = await run.RunAsync();
@@ -255,7 +243,8 @@ public sealed class CheckpointWritingTests
     private sealed class Disk : IDisposable
     {
         private readonly ManualResetEventSlim _isOpen = new();
-        private TimeSpan _takes;
+        private readonly ManualResetEventSlim _never = new();
+        private (TimeSpan Time, long? Iteration) _takes;
         private int _now;
         private int _most;
 
@@ -268,10 +257,11 @@ public sealed class CheckpointWritingTests
 
         public void Open() => _isOpen.Set();
 
-        /// <summary>After what is happening now has had time to run into the write.</summary>
-        public void OpenSoon() => _ = Task.Delay(300).ContinueWith(_ => _isOpen.Set(), TaskScheduler.Default);
+        /// <summary>When an attempt is given up.</summary>
+        public void OpensWhenRolesAreDisposed(FakeWorld world) => world.Disposing = _ => _isOpen.Set();
 
-        public void Takes(TimeSpan time) => _takes = time;
+        /// <summary>How slow it is; null for every iteration.</summary>
+        public void Takes(TimeSpan time, long? iteration = null) => _takes = (time, iteration);
 
         public void Behind(RunHarness run, Func<RunState, bool> waits)
         {
@@ -283,7 +273,8 @@ public sealed class CheckpointWritingTests
                 {
                     if (waits(state))
                         Assert.True(_isOpen.Wait(TimeSpan.FromSeconds(30)), "Nobody opened the disk.");
-                    Thread.Sleep(_takes);
+                    if ((_takes.Iteration ?? state.Iteration) == state.Iteration)
+                        _never.Wait(_takes.Time);
                     Sees(state);
                     var folder = write(definition, state);
                     Written.Enqueue(state.Iteration);
@@ -296,7 +287,11 @@ public sealed class CheckpointWritingTests
             };
         }
 
-        public void Dispose() => _isOpen.Dispose();
+        public void Dispose()
+        {
+            _isOpen.Dispose();
+            _never.Dispose();
+        }
 
         private static void InterlockedMax(ref int target, int value)
         {
