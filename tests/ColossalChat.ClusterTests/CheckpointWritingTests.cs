@@ -59,14 +59,14 @@ public sealed class CheckpointWritingTests
         run.Flow = run.Flow with { SafePointShare = 1e6 }; // Copies are always due.
         await using var unbroken = new RunHarness { Plan = run.Plan, CheckpointEvery = 3, KeepCheckpoints = 100 };
         await unbroken.RunAsync();
-        var images = new ConcurrentDictionary<StateImage, bool>(ReferenceEqualityComparer.Instance);
+        var images = new ConcurrentDictionary<IStateWriter, bool>(ReferenceEqualityComparer.Instance);
+        run.Roles = run.World.OnlineRoles("policy", "critic") with { Experience = () => new WatchedExperience(new FakeExperience(run.World), image => images[image] = true) };
         disk.Behind(run, _ => false);
         disk.Takes(TimeSpan.FromMilliseconds(20));
-        disk.Sees = state => images[state.Images["trainers.policy"]] = true;
 
         await run.RunAsync();
 
-        Assert.True(images.Count <= 2, $"{images.Count} states in memory.");
+        Assert.True(images.Count == 2, $"{images.Count} states in memory.");
         foreach (var folder in Checkpoints.FoldersOf(unbroken.RunFolder).Select(Path.GetFileName))
             Assert.Equal(Content(unbroken.RunFolder, folder!), Content(run.RunFolder, folder!));
     }
@@ -89,7 +89,7 @@ public sealed class CheckpointWritingTests
 
         var end = run.RunAsync(stop.Token);
         await captured.Task.WaitAsync(TimeSpan.FromSeconds(30));
-        Assert.NotSame(end, await Task.WhenAny(end, Task.Delay(200)));
+        Assert.False(end.IsCompleted);
         disk.Open();
 
         Assert.Equal((ExitCode.Interrupted, 3L), ((await end).ExitCode, (await end).LastIteration));
@@ -132,15 +132,10 @@ public sealed class CheckpointWritingTests
         using var disk = new Disk();
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2 };
         FailureTests.ThrowOnce(run.World, "trainers.policy", "begin 4/8");
-        var fail = run.World.Before;
-        run.World.Before = (role, call, cancel) =>
-        {
-            if (role == "trainers.policy" && call == "begin 4/8")
-                disk.OpenSoon();
-            fail(role, call, cancel);
-        };
         disk.Behind(run, state => state.Iteration == 2);
-        run.Flow = run.Flow with { SafePointShare = share, CancelGrace = TimeSpan.FromMilliseconds(100) };
+        disk.OpensWhenRolesAreDisposed(run.World);
+        disk.Takes(TimeSpan.FromSeconds(1.2), iteration: 2);
+        run.Flow = run.Flow with { SafePointShare = share, CancelGrace = TimeSpan.FromSeconds(1) }; // For roles, not for disks.
 
         var end = await run.RunAsync();
 
@@ -159,12 +154,11 @@ public sealed class CheckpointWritingTests
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2 };
         run.World.Before = (role, call, _) =>
         {
-            if (role != "trainers.policy" || call != "begin 3/8")
-                return;
-            disk.OpenSoon();
-            throw new UserErrorException("The disk of the data is gone.", ExitCode.Resource);
+            if (role == "trainers.policy" && call == "begin 3/8")
+                throw new UserErrorException("The disk of the data is gone.", ExitCode.Resource);
         };
         disk.Behind(run, state => state.Iteration == 2);
+        disk.OpensWhenRolesAreDisposed(run.World);
 
         var end = await run.RunAsync();
 
@@ -179,14 +173,8 @@ public sealed class CheckpointWritingTests
         using var disk = new Disk();
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2 };
         FailureTests.ThrowOnce(run.World, "trainers.policy", "begin 3/8");
-        var fail = run.World.Before;
-        run.World.Before = (role, call, cancel) =>
-        {
-            if (role == "trainers.policy" && call == "begin 3/8")
-                disk.OpenSoon();
-            fail(role, call, cancel);
-        };
         disk.Behind(run, _ => true);
+        disk.OpensWhenRolesAreDisposed(run.World);
         disk.Sees = _ => throw new IOException("No space left on device.");
 
         var end = await run.RunAsync();
@@ -233,11 +221,30 @@ public sealed class CheckpointWritingTests
             .OrderBy(image => image.Key, StringComparer.Ordinal)
             .SelectMany(image => image.Value.TensorNames.Select(tensor => $"{image.Key} {tensor} {Convert.ToHexString(image.Value.Data(tensor))}")));
 
-    /// <summary>A disk that may hold a write up, and counts.</summary>
+    /// <summary>Sees what it is captured into.</summary>
+    private sealed class WatchedExperience(FakeExperience inner, Action<IStateWriter> capturing) : IExperienceRole, IDisposable
+    {
+        public ExperienceWindow Build(IReadOnlyList<ScoredRollout> window, int ranks) => inner.Build(window, ranks);
+
+        public ExperienceWindow Measure(IReadOnlyList<ScoredRollout> window) => inner.Measure(window);
+
+        public void Capture(IStateWriter writer)
+        {
+            capturing(writer);
+            inner.Capture(writer);
+        }
+
+        public void Restore(IStateReader reader) => inner.Restore(reader);
+
+        public void Dispose() => inner.Dispose();
+    }
+
+    /// <summary>A disk that may hold writes up, and counts them.</summary>
     private sealed class Disk : IDisposable
     {
         private readonly ManualResetEventSlim _isOpen = new();
-        private TimeSpan _takes;
+        private readonly ManualResetEventSlim _never = new();
+        private (TimeSpan Time, long? Iteration) _takes;
         private int _now;
         private int _most;
 
@@ -250,10 +257,11 @@ public sealed class CheckpointWritingTests
 
         public void Open() => _isOpen.Set();
 
-        /// <summary>After what is happening now has had time to run into the write.</summary>
-        public void OpenSoon() => _ = Task.Delay(300).ContinueWith(_ => _isOpen.Set(), TaskScheduler.Default);
+        /// <summary>When an attempt is given up.</summary>
+        public void OpensWhenRolesAreDisposed(FakeWorld world) => world.Disposing = _ => _isOpen.Set();
 
-        public void Takes(TimeSpan time) => _takes = time;
+        /// <summary>How slow it is; null for every iteration.</summary>
+        public void Takes(TimeSpan time, long? iteration = null) => _takes = (time, iteration);
 
         public void Behind(RunHarness run, Func<RunState, bool> waits)
         {
@@ -265,7 +273,8 @@ public sealed class CheckpointWritingTests
                 {
                     if (waits(state))
                         Assert.True(_isOpen.Wait(TimeSpan.FromSeconds(30)), "Nobody opened the disk.");
-                    Thread.Sleep(_takes);
+                    if ((_takes.Iteration ?? state.Iteration) == state.Iteration)
+                        _never.Wait(_takes.Time);
                     Sees(state);
                     var folder = write(definition, state);
                     Written.Enqueue(state.Iteration);
@@ -278,7 +287,11 @@ public sealed class CheckpointWritingTests
             };
         }
 
-        public void Dispose() => _isOpen.Dispose();
+        public void Dispose()
+        {
+            _isOpen.Dispose();
+            _never.Dispose();
+        }
 
         private static void InterlockedMax(ref int target, int value)
         {

@@ -105,6 +105,9 @@ public sealed class HostProcess : IDisposable
         }
     }
 
+    /// <summary>Waits until the system has taken back what a killed process held.</summary>
+    public void WaitUntilGone(TimeSpan limit) => Assert.True(_process.WaitForExit(limit), $"Still there {limit} after it was killed.");
+
     /// <summary>SIGKILL: no chance to save anything.</summary>
     public void Kill() => _process.Kill(entireProcessTree: true);
 
