@@ -31,16 +31,16 @@ internal static class OperationTimes
     public static IReadOnlyList<Row> Measure(DecoderSizes sizes, int batch, int tokens, ScalarType precision, Device device)
     {
         using var scope = NewDisposeScope();
-        // What the numbers are makes no difference to the time, as long as they are of ordinary size.
-        Tensor New(params long[] shape) => Pattern(shape, device).to(precision).requires_grad_();
+        using var generator = new Generator(1, device);
+        Tensor New(params long[] shape) => randn(shape, float32, device, generator: generator).mul_(0.1).to(precision).requires_grad_();
         var (rows, layers, headSize) = ((long)batch * tokens, sizes.Layers, sizes.Hidden / sizes.Heads);
         var (hidden, other) = (New(batch, tokens, sizes.Hidden), New(batch, tokens, sizes.Hidden));
         var (wide, up) = (New(batch, tokens, sizes.FeedForward), New(batch, tokens, sizes.FeedForward));
         var weight = New(sizes.Hidden);
         var heads = New(batch, tokens, sizes.Heads, headSize);
         var (keys, values) = (New(batch, tokens, sizes.Heads, headSize), New(batch, tokens, sizes.Heads, headSize));
-        var angles = Pattern([tokens, 1, headSize], device).to(precision);
-        var ids = arange(rows, int64, device).remainder(sizes.Vocabulary).view(batch, tokens);
+        var angles = rand([tokens, 1, headSize], float32, device, generator: generator).to(precision);
+        var ids = randint(0, sizes.Vocabulary, [batch, tokens], int64, device, generator: generator);
         var (logits, targets) = (New(rows, sizes.Vocabulary), ids.flatten());
         var table = New(sizes.Vocabulary, sizes.Hidden);
         return
@@ -62,9 +62,6 @@ internal static class OperationTimes
         ["forward_s"] = Round(row.Forward),
         ["backward_s"] = Round(row.Backward),
     })));
-
-    private static Tensor Pattern(long[] shape, Device device) =>
-        (arange(shape.Aggregate(1L, (product, size) => product * size), int64, device).remainder(1009).to(float32) * 2e-4 - 0.1).view(shape);
 
     private static Row Linears(DecoderSizes sizes, long rows, Func<long[], Tensor> newTensor)
     {

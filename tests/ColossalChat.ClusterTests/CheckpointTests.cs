@@ -154,8 +154,35 @@ public sealed class CheckpointTests : IDisposable
         image.WriteTensor("weights", ElementType.UInt8, [4], [5, 6, 7, 8]);
 
         Assert.Same(memory, image.Data("weights"));
-        Assert.Equal([5, 6, 7, 8], memory);
+        var content = new byte[4];
+        image.ReadTensor("weights", content);
+        Assert.Equal([5, 6, 7, 8], content);
         Assert.Equal(["weights"], image.TensorNames);
+    }
+
+    [Fact]
+    public void Bytes_in_a_file_are_read_as_written_and_the_file_has_no_name()
+    {
+        var folder = Directory.CreateTempSubdirectory("colossalchat-bytes-");
+        try
+        {
+            var data = Enumerable.Range(0, 70_001).Select(i => (byte)(i * 7)).ToArray();
+            StateBytes bytes = new StateBytes.InFile(data.Length, folder.FullName);
+            bytes.Set([.. data.Reverse()]);
+            bytes.Set(data);
+
+            var (whole, part) = (new byte[data.Length], new byte[5]);
+            bytes.Read(0, whole);
+            bytes.Read(69_996, part);
+            Assert.Equal(data, whole);
+            Assert.Equal(data[69_996..], part);
+            if (!OperatingSystem.IsWindows())
+                Assert.Empty(folder.GetFiles());
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     private static RunState StateOf(long iteration, long epoch = 1)

@@ -219,7 +219,14 @@ public sealed class CheckpointWritingTests
     private static string Content(string runFolder, string name) =>
         string.Join('\n', Checkpoints.Open(Path.Combine(runFolder, "checkpoints", name)).State.Images
             .OrderBy(image => image.Key, StringComparer.Ordinal)
-            .SelectMany(image => image.Value.TensorNames.Select(tensor => $"{image.Key} {tensor} {Convert.ToHexString(image.Value.Data(tensor))}")));
+            .SelectMany(image => image.Value.TensorNames.Select(tensor => $"{image.Key} {tensor} {Hex(image.Value.Data(tensor))}")));
+
+    private static string Hex(StateBytes data)
+    {
+        var bytes = new byte[data.Length];
+        data.Read(0, bytes);
+        return Convert.ToHexString(bytes);
+    }
 
     /// <summary>Sees what it is captured into.</summary>
     private sealed class WatchedExperience(FakeExperience inner, Action<IStateWriter> capturing) : IExperienceRole, IDisposable

@@ -20,7 +20,8 @@ public sealed class EstimateMemoryTests
         string[] settings =
         [
             $"models.policy.path={model}", "models.policy.precision=bfloat16", $"models.reference.path={model}", $"models.critic.path={model}",
-            "roles.trainers.policy.engine.sharding.use=zero2", "roles.trainers.critic.engine.sharding { use = gemini, placement = disk }",
+            "roles.trainers.policy.engine.sharding.use=zero2", "roles.trainers.critic.engine.sharding.use=gemini",
+            "roles.trainers.critic.engine.sharding.placement=disk", "roles.prompts.files=[\"not-there.txt\"]",
         ];
         string[] command = ["model", "estimate-memory", Path.Combine(AppContext.BaseDirectory, "Runs", "story-ppo.hocon"), .. settings, "--ranks", "2"];
 

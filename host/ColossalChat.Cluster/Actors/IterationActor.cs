@@ -279,7 +279,7 @@ internal sealed class IterationActor : ReceiveActor
         var spare = _spare;
         _spare = null;
         var images = _roles.Stateful.Keys.ToDictionary(
-            slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot));
+            slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot, _flow.Definition.RunFolder));
         var state = new RunState(_iteration, _flow.Epoch, _totals, images) { OwesMeasurement = _owesMeasurement, Score = _score?.Of(_iteration) };
         Await(images.Keys.Select(slot => $"captured {_iteration} {slot}"), () =>
         {

@@ -9,6 +9,7 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal static class CheckpointWriter
 {
+    private const int PieceLength = 1 << 20;
     private const string Replaced = ".replaced.unfinished";
     private const string TrainerSlot = "trainers.";
 
@@ -76,15 +77,20 @@ internal static class CheckpointWriter
     private static StateIndex WriteTensors(string folder, string path, StateImage image, List<ManifestFile> files)
     {
         var entries = new List<StateEntry>();
-        var whole = new XxHash128();
+        var (whole, piece) = (new XxHash128(), new byte[PieceLength]);
         using var stream = File.Create(Path.Combine(folder, path));
         foreach (var name in image.TensorNames)
         {
             var (type, shape) = image.Describe(name);
             var data = image.Data(name);
             entries.Add(new StateEntry(name, type, shape, stream.Position, data.Length));
-            stream.Write(data);
-            whole.Append(data);
+            for (var start = 0; start < data.Length; start += piece.Length)
+            {
+                var next = piece.AsSpan(0, Math.Min(piece.Length, data.Length - start));
+                data.Read(start, next);
+                stream.Write(next);
+                whole.Append(next);
+            }
         }
 
         stream.Flush(flushToDisk: true);

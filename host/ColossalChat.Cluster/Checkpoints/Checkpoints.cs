@@ -163,7 +163,7 @@ public static class Checkpoints
     {
         var index = JsonSerializer.Deserialize<StateIndex>(ReadSmall(folder, FileOf(folder, $"{role}/{StateIndex.FileName}", files)), CheckpointJson.Options)
             ?? throw Unusable(folder, $"{role}/{StateIndex.FileName} is empty");
-        var image = new StateImage(role);
+        var image = new StateImage(role, Path.GetDirectoryName(folder));
         var file = FileOf(folder, $"{role}/{StateIndex.DataFileName}", files);
         using var data = OpenSized(folder, file);
         var hash = new XxHash128();

@@ -3,16 +3,17 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 /// <summary>
-/// One role's state in memory: what its Capture wrote and its Restore reads. Writing again after <see cref="Begin"/>
+/// A copy of one role's state: what its Capture wrote and its Restore reads. Writing again after <see cref="Begin"/>
 /// reuses the memory of tensors whose name and size did not change, so that regular copies allocate nothing.
 /// Not safe to use from several threads at once.
 /// </summary>
 /// <param name="role">The role's slot, such as <c>trainers.policy</c>; for messages.</param>
-public sealed class StateImage(string role) : IStateWriter, IStateReader
+/// <param name="folder">Takes what is too much for memory, in files without a name; null keeps all in memory.</param>
+public sealed class StateImage(string role, string? folder = null) : IStateWriter, IStateReader
 {
     private readonly Dictionary<string, SavedTensor> _tensors = [];
     private readonly Dictionary<string, string> _json = [];
-    private readonly Dictionary<string, byte[]> _spare = [];
+    private readonly Dictionary<string, StateBytes> _spare = [];
 
     /// <summary>The role's slot.</summary>
     public string Role { get; } = role;
@@ -45,8 +46,8 @@ public sealed class StateImage(string role) : IStateWriter, IStateReader
                 + $"which is {elements * SizeOf(type)} bytes, but {data.Length} were given.", nameof(data));
         var kept = _spare.Remove(name, out var spare) && spare.Length == data.Length
             ? spare
-            : GC.AllocateUninitializedArray<byte>(data.Length);
-        data.CopyTo(kept);
+            : StateBytes.New(data.Length, folder);
+        kept.Set(data);
         if (!_tensors.TryAdd(name, new SavedTensor(type, shape.ToArray(), kept)))
             throw new ArgumentException($"{Role} writes two tensors named '{name}'.", nameof(name));
     }
@@ -72,7 +73,7 @@ public sealed class StateImage(string role) : IStateWriter, IStateReader
         if (destination.Length != data.Length)
             throw new ArgumentException(
                 $"Tensor '{name}' of {Role} has {data.Length} bytes; the destination has {destination.Length}.", nameof(destination));
-        data.CopyTo(destination);
+        data.Read(0, destination);
     }
 
     /// <inheritdoc/>
@@ -82,7 +83,7 @@ public sealed class StateImage(string role) : IStateWriter, IStateReader
             $"The saved state of {Role} has no document '{name}', only {Names(_json.Keys)}; was it saved by another plugin version?");
 
     /// <summary>Bytes of a tensor, without copying.</summary>
-    internal byte[] Data(string name) => Find(name).Data;
+    internal StateBytes Data(string name) => Find(name).Data;
 
     /// <summary>Bytes of one element.</summary>
     internal static int SizeOf(ElementType type) => type switch
@@ -102,5 +103,5 @@ public sealed class StateImage(string role) : IStateWriter, IStateReader
     private static string Names(IReadOnlyCollection<string> names) =>
         names.Count == 0 ? "none" : string.Join(", ", names.Order().Take(8)) + (names.Count > 8 ? ", ..." : "");
 
-    private sealed record SavedTensor(ElementType Type, long[] Shape, byte[] Data);
+    private sealed record SavedTensor(ElementType Type, long[] Shape, StateBytes Data);
 }

@@ -1,3 +1,5 @@
+using ColossalChat.Contracts;
+
 namespace ColossalChat.Zero;
 
 /// <summary>

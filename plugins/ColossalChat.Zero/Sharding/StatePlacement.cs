@@ -36,7 +36,7 @@ internal sealed record StatePlacement(IStateMemory First, FirstStepTrace? Trace)
         if (options.MemoryLimitMb > 0)
             return (long)options.MemoryLimitMb << 20;
         return isHost
-            ? (long)(ProcessMemory.Allowed() * UsableShare)
+            ? (long)(ProcessMemory.Allowed * UsableShare)
             : throw new UserErrorException(
                 "memory-limit-mb is 0, and placement auto cannot measure a GPU's memory. Set memory-limit-mb to what weights, gathered weights and states may take of it, or placement to host.");
     }

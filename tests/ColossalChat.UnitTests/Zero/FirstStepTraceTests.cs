@@ -1,3 +1,4 @@
+using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Engine;
 using ColossalChat.Numerics;
@@ -124,7 +125,7 @@ public sealed class FirstStepTraceTests : IDisposable
         // Other tests allocate meanwhile.
         Assert.InRange(afterFile - before, -40 * Mebi, 40 * Mebi);
         Assert.InRange(afterBoth - afterFile, 24 * Mebi, 104 * Mebi);
-        Assert.InRange(ProcessMemory.Allowed(), Mebi, long.MaxValue - 1);
+        Assert.InRange(ProcessMemory.Allowed, Mebi, long.MaxValue - 1);
     }
 
     public void Dispose() => Directory.Delete(_scratch, recursive: true);

@@ -1,14 +1,15 @@
 using System.Globalization;
 
-namespace ColossalChat.Zero;
+namespace ColossalChat.Contracts;
 
 /// <summary>
 /// What this process holds of the host's memory that the system cannot drop by itself: anonymous memory. Mapped files
 /// count for nothing, since the system writes them out when it needs the room.
 /// </summary>
-internal static class ProcessMemory
+public static class ProcessMemory
 {
     private const long Kibi = 1024;
+    private static readonly Lazy<long> s_allowed = new(Least);
 
     /// <summary>Bytes now, those in swap included. Where the system does not tell, all that the process holds.</summary>
     public static long Now()
@@ -22,8 +23,10 @@ internal static class ProcessMemory
         return bytes;
     }
 
-    /// <summary>Bytes that the machine, the process's control group and its resource limits allow.</summary>
-    public static long Allowed()
+    /// <summary>Bytes that the machine, the process's control group and its resource limits allow, as they were when first asked.</summary>
+    public static long Allowed => s_allowed.Value;
+
+    private static long Least()
     {
         if (!OperatingSystem.IsLinux())
             return GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
