@@ -66,6 +66,24 @@ public sealed class ProgramTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_that_is_shown_names_its_checkpoints_and_the_best()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_folder, "env.json"), "{\"command_line\": \"train sft\"}");
+        foreach (var (iteration, loss) in new[] { (10, "1.25"), (20, "2.5") })
+        {
+            var checkpoint = Directory.CreateDirectory(Path.Combine(_folder, "checkpoints", $"step-000000{iteration}")).FullName;
+            await File.WriteAllTextAsync(Path.Combine(checkpoint, "manifest.json"), $$"""
+                { "format": 2, "iteration": {{iteration}}, "epoch": 1, "files": [], "score": { "rule": { "metric": "eval/loss", "bestIs": "Lower" }, "value": {{loss}} } }
+                """);
+        }
+
+        var (_, shown, _) = await RunAsync("run", "show", _folder);
+
+        Assert.Contains("step-00000010, eval/loss 1.25, the best\n", shown, StringComparison.Ordinal);
+        Assert.Contains("step-00000020, eval/loss 2.5\n", shown, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_list_without_runs_says_where_it_looked()
     {
         var (code, output, error) = await RunAsync("run", "list", "--folder", _folder);
