@@ -13,8 +13,9 @@ namespace ColossalChat.Numerics;
 /// </summary>
 public sealed class CausalAttention : autograd.SingleTensorFunction<CausalAttention>
 {
-    // Long enough for fast products, short enough that most keys out of sight are left out.
-    private const int BlockLength = 128;
+    // Long enough for fast products, short enough that most keys out of sight of long sequences are left out (measured:
+    // two blocks of 128 are no faster than one of 256).
+    private const int BlockLength = 256;
 
     /// <inheritdoc/>
     public override string Name => nameof(CausalAttention);
@@ -71,9 +72,10 @@ public sealed class CausalAttention : autograd.SingleTensorFunction<CausalAttent
 
     private static (Tensor Query, Tensor Key, Tensor Value) Backward(Heads heads, Tensor logSums, Tensor gradient)
     {
-        // Several blocks add to a key's gradient.
-        var (query, key, value) = (empty_like(heads.Query), zeros_like(heads.Key, float32), zeros_like(heads.Value, float32));
-        foreach (var block in heads.Blocks(BlockLength))
+        // Several blocks add to a key's gradient; the last one sees all keys, so it goes first and sets what the others add to.
+        var query = empty_like(heads.Query);
+        Tensor? key = null, value = null;
+        foreach (var block in heads.Blocks(BlockLength).Reverse())
         {
             using var scope = NewDisposeScope();
             var (queries, slopes) = (heads.Rows(heads.Query, block), heads.Rows(gradient, block));
@@ -81,13 +83,22 @@ public sealed class CausalAttention : autograd.SingleTensorFunction<CausalAttent
             var probabilities = queries.bmm(keys.transpose(1, 2));
             var scores = slopes.bmm(values.transpose(1, 2));
             CausalSoftmaxKernel.Backward(probabilities, scores, heads.Sums(logSums, block), block);
-            Heads.Seen(value, block).add_(probabilities.transpose(1, 2).bmm(slopes));
-            Heads.Seen(key, block).add_(scores.transpose(1, 2).bmm(queries));
+            value = Sum(value, probabilities.transpose(1, 2).bmm(slopes), block);
+            key = Sum(key, scores.transpose(1, 2).bmm(queries), block);
             heads.Put(scores.bmm(keys), query, block);
         }
 
         var type = heads.Key.dtype;
-        return (heads.TokensFirst(query), heads.TokensFirst(key.to(type)), heads.TokensFirst(value.to(type)));
+        return (heads.TokensFirst(query), heads.TokensFirst(key!.to(type)), heads.TokensFirst(value!.to(type)));
+    }
+
+    // The first of several blocks makes the sum float32, because small contributions would be lost in it.
+    private static Tensor Sum(Tensor? sum, Tensor part, QueryBlock block)
+    {
+        if (sum is null)
+            return (block.Start == 0 ? part : part.to(float32)).MoveToOuterDisposeScope();
+        Heads.Seen(sum, block).add_(part);
+        return sum;
     }
 
     private static Tensor Composed(Tensor query, Tensor key, Tensor value)
@@ -152,6 +163,7 @@ public sealed class CausalAttention : autograd.SingleTensorFunction<CausalAttent
         public Tensor Sums(Tensor logSums, QueryBlock block) =>
             logSums.narrow(0, Both * Groups * block.Start, Both * Groups * block.Length);
 
+        /// <summary>A block's rows go to where its queries are.</summary>
         public void Put(Tensor rows, Tensor queries, QueryBlock block) =>
             queries.narrow(2, block.Start, block.Length).copy_(rows.view(Both, Groups, block.Length, Size));
 

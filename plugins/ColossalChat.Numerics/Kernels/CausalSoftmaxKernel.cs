@@ -15,75 +15,83 @@ internal readonly record struct QueryBlock(int Start, int Length, float Scale)
     public int Visible(long row) => Start + (int)(row % Length) + 1;
 }
 
-/// <summary>Soft-max over the keys that a query may see, and its gradient, in place; sums in float32.</summary>
+/// <summary>
+/// Soft-max over the keys that a query may see, and its gradient, in place, on bfloat16; sums in float32. Rows are filled up
+/// to whole vectors with scores of minus infinity: one number computed alone costs as much as a vector.
+/// </summary>
 internal static class CausalSoftmaxKernel
 {
+    // What one conversion to or from bfloat16 takes.
+    private static readonly int s_step = 2 * Vector<float>.Count;
+
     /// <summary>Scores become probabilities.</summary>
-    /// <param name="scores">[.., S], of R rows; overwritten with probabilities, 0 for keys out of sight.</param>
+    /// <param name="scores">[.., S] bfloat16, of R rows; overwritten with probabilities, 0 for keys out of sight.</param>
     /// <param name="logSums">[R] float32, written: logarithm of the sum of exponentials of scaled scores.</param>
     /// <param name="block">Which queries the rows are.</param>
     public static void Forward(Tensor scores, Tensor logSums, QueryBlock block)
     {
         var length = (int)scores.shape[^1];
         var (rows, sums) = (HostRows.Of(scores, length), HostValues<float>.Of(logSums));
-        RowLoop.For(scores.numel() / length, length, length, (_, first, end, scratch) =>
+        RowLoop.For(scores.numel() / length, length, Padded(length), (_, first, end, scratch) =>
         {
             for (var row = first; row < end; row++)
             {
-                var visible = block.Visible(row);
-                rows.Read(row, visible, scratch);
-                var values = rows.Begin(row, scratch)[..visible];
+                var values = Open(rows, row, block.Visible(row), float.NegativeInfinity, scratch);
                 sums[row] = Normalise(values, block.Scale);
-                rows.KeepFirst(row, values);
+                rows.KeepFirst(row, values[..Math.Min(length, values.Length)]);
             }
         });
     }
 
     /// <summary>Builds probabilities again, and turns their gradient into that of the scores before scaling.</summary>
-    /// <param name="scores">[.., S], of R rows, before soft-max; overwritten with probabilities.</param>
-    /// <param name="gradient">[.., S], by probabilities; overwritten with the gradient by scores.</param>
+    /// <param name="scores">[.., S] bfloat16, of R rows, before soft-max; overwritten with probabilities.</param>
+    /// <param name="gradient">[.., S] bfloat16, by probabilities; overwritten with the gradient by scores.</param>
     /// <param name="logSums">[R] float32, from forward.</param>
     /// <param name="block">As in forward.</param>
     public static void Backward(Tensor scores, Tensor gradient, Tensor logSums, QueryBlock block)
     {
         var length = (int)scores.shape[^1];
         var (rows, gradients, sums) = (HostRows.Of(scores, length), HostRows.Of(gradient, length), HostValues<float>.Of(logSums));
-        RowLoop.For(scores.numel() / length, length, 2 * length, (_, first, end, scratch) =>
+        RowLoop.For(scores.numel() / length, length, 2 * Padded(length), (_, first, end, scratch) =>
         {
             for (var row = first; row < end; row++)
             {
                 var visible = block.Visible(row);
-                rows.Read(row, visible, scratch);
-                gradients.Read(row, visible, scratch[length..]);
-                var values = rows.Begin(row, scratch)[..visible];
-                var slopes = gradients.Begin(row, scratch[length..])[..visible];
+                var values = Open(rows, row, visible, float.NegativeInfinity, scratch);
+                var slopes = Open(gradients, row, visible, 0, scratch[Padded(length)..]);
                 BackwardRow(values, slopes, block.Scale, sums[row]);
-                rows.KeepFirst(row, values);
-                gradients.KeepFirst(row, slopes);
+                rows.KeepFirst(row, values[..Math.Min(length, values.Length)]);
+                gradients.KeepFirst(row, slopes[..Math.Min(length, slopes.Length)]);
             }
         });
+    }
+
+    private static int Padded(int count) => (count + s_step - 1) / s_step * s_step;
+
+    // A row's visible values, and what fills them up.
+    private static Span<float> Open(HostRows rows, long row, int visible, float filling, Span<float> scratch)
+    {
+        var values = scratch[..Padded(visible)];
+        rows.Read(row, Math.Min(rows.Length, values.Length), values);
+        values[visible..].Fill(filling);
+        return values;
     }
 
     private static float Normalise(Span<float> x, float scale)
     {
         var vectors = Lanes.Into(x);
-        var tail = Lanes.Tail(x);
         var largest = Lanes.Largest(x);
-        var sums = Vector<float>.Zero;
+        var (lowered, sums) = (new Vector<float>(largest), Vector<float>.Zero);
         for (var i = 0; i < vectors.Length; i++)
         {
-            vectors[i] = Exponential.Of((vectors[i] - new Vector<float>(largest)) * scale);
+            vectors[i] = Exponential.Of((vectors[i] - lowered) * scale);
             sums += vectors[i];
         }
 
         var sum = Vector.Sum(sums);
-        for (var i = tail; i < x.Length; i++)
-            sum += x[i] = MathF.Exp((x[i] - largest) * scale);
-        var share = 1 / sum;
+        var share = new Vector<float>(1 / sum);
         for (var i = 0; i < vectors.Length; i++)
             vectors[i] *= share;
-        for (var i = tail; i < x.Length; i++)
-            x[i] *= share;
         return (largest * scale) + MathF.Log(sum);
     }
 
@@ -92,7 +100,6 @@ internal static class CausalSoftmaxKernel
     {
         var vectors = Lanes.Into(x);
         var slopes = Lanes.Into(g);
-        var tail = Lanes.Tail(x);
         var (offset, products) = (new Vector<float>(logSum), Vector<float>.Zero);
         for (var i = 0; i < vectors.Length; i++)
         {
@@ -100,17 +107,8 @@ internal static class CausalSoftmaxKernel
             products += vectors[i] * slopes[i];
         }
 
-        var product = Vector.Sum(products);
-        for (var i = tail; i < x.Length; i++)
-        {
-            x[i] = MathF.Exp((x[i] * scale) - logSum);
-            product += x[i] * g[i];
-        }
-
-        var mean = new Vector<float>(product);
+        var mean = new Vector<float>(Vector.Sum(products));
         for (var i = 0; i < vectors.Length; i++)
             slopes[i] = vectors[i] * (slopes[i] - mean) * scale;
-        for (var i = tail; i < x.Length; i++)
-            g[i] = x[i] * (g[i] - product) * scale;
     }
 }
