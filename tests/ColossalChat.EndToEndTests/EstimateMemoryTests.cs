@@ -45,4 +45,33 @@ public sealed class EstimateMemoryTests
         Assert.Equal(4 * Parameters, estimate.GetProperty("other_models").GetProperty("reference").GetInt64());
         Assert.Contains("reference", HostProcess.Succeed(Limit, command), StringComparison.Ordinal);
     }
+
+    [DataFact]
+    public void Four_ranks_share_what_one_would_hold()
+    {
+        using var figures = new Figures();
+        const double slack = 1.03;
+        var alone = Rank("none", 1);
+        foreach (var strategy in new[] { "zero1", "zero2", "zero3" })
+        {
+            var rank = Rank(strategy, 4);
+            figures.Check($"Optimiser and master bytes of one of 4 ranks, {strategy}", "<= total / 4 + 3 %",
+                $"{rank.States:N0} of {alone.States:N0}", rank.States <= alone.States / 4 * slack);
+        }
+
+        // A block of stories260K: norms, four attention matrices with half as many key-value heads, three of 64 x 172.
+        const double block = 2 * (64 + 64 + (64 * 64 * 2) + (64 * 32 * 2) + (3 * 64 * 172));
+        var third = Rank("zero3", 4);
+        figures.Check("Parameter bytes at rest of one of 4 ranks, zero3", "<= total / 4 + a block + 3 %",
+            $"{third.Weights:N0} of {alone.Weights:N0}", third.Weights <= ((alone.Weights / 4) + block) * slack);
+    }
+
+    private static (double Weights, double States) Rank(string strategy, int ranks)
+    {
+        string[] settings = [.. InstructTests.SftSettings, "models.policy.precision=bfloat16", $"roles.trainers.policy.engine.sharding={strategy}"];
+        var json = HostProcess.Succeed(Limit,
+            ["model", "estimate-memory", Path.Combine(AppContext.BaseDirectory, "Runs", "sft-instruct.hocon"), .. settings, "--ranks", $"{ranks}", "--json"]);
+        var policy = JsonDocument.Parse(json).RootElement.GetProperty("by_rank")[0].GetProperty("models").GetProperty("policy");
+        return (policy.GetProperty("weights").GetDouble(), policy.GetProperty("states").GetDouble());
+    }
 }

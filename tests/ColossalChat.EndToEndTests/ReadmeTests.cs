@@ -23,6 +23,7 @@ public sealed partial class ReadmeTests
         ("TEXT", "'Once upon a time'"),
         ("bench train", "bench train --hidden 64 --layers 2 --heads 4 --feed-forward 128 --vocabulary 256 --batch 2 --tokens 32 --steps 3"),
         ("bench generate", "bench generate --hidden 64 --layers 2 --heads 4 --key-value-heads 2 --feed-forward 128 --vocabulary 256 --sequences 4 --new-tokens 8"),
+        ("bench collective", "bench collective --bytes 65536 --ranks 2 --repetitions 2"),
     ];
 
     [DataFact]
@@ -53,6 +54,17 @@ public sealed partial class ReadmeTests
             {lines}
             {overlay} colossalchat config print my-ppo.hocon | grep length-reward
             colossalchat train ppo plugins.hocon --dry-run
+            """);
+    }
+
+    [DataFact]
+    public async Task The_lines_on_ranks_hold()
+    {
+        var folder = ReadersFolder();
+        File.WriteAllText(Path.Combine(folder, "ranks.hocon"), $"include \"cluster.hocon\"\ncolossalchat {{\n{Blocks(Section("## Several ranks, models larger than memory"))[0]}\n}}");
+        await Shell(folder, """
+            colossalchat train ppo ranks.hocon --dry-run
+            colossalchat model estimate-memory ranks.hocon | grep '^all '
             """);
     }
 
