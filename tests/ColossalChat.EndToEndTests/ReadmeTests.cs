@@ -64,7 +64,7 @@ public sealed partial class ReadmeTests
         File.WriteAllText(Path.Combine(folder, "ranks.hocon"), $"include \"cluster.hocon\"\ncolossalchat {{\n{Blocks(Section("## Several ranks, models larger than memory"))[0]}\n}}");
         await Shell(folder, """
             colossalchat train ppo ranks.hocon --dry-run
-            colossalchat model estimate-memory ranks.hocon | grep '^all '
+            colossalchat model estimate-memory ranks.hocon | grep -w all
             """);
     }
 

@@ -33,9 +33,9 @@ internal sealed unsafe class ProgressBoard
     private const int IsAsleep = 5 * Line;
     private const int Call = 6 * Line;
     private const int Shown = 8 * Line;
-    // About 10 microseconds. Yielding instead of sleeping costs far more on a busy machine: it hands a whole time slice to
+    // About 0.1 milliseconds, the time of a piece. Yielding instead of sleeping costs far more on a busy machine: it hands a whole time slice to
     // whoever else wants the core.
-    private const int Spins = 50;
+    private const int Spins = 400;
     private const int NapMilliseconds = 20;
     private static readonly int s_cores = Environment.ProcessorCount;
     private readonly RankPlace _place;
