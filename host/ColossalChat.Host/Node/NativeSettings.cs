@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ColossalChat.Contracts;
 
 namespace ColossalChat.Host.Node;
 
@@ -16,6 +17,7 @@ internal static partial class NativeSettings
     private const int TopPad = -2;
     private const int MmapThreshold = -3;
     private const int Mega = 1 << 20;
+    private const long Plenty = 8L << 30;
 
     /// <summary>Applies them.</summary>
     public static void Apply()
@@ -34,10 +36,11 @@ internal static partial class NativeSettings
     }
 
     // Tensors come and go by the hundred megabytes each step. Given back to the system, every page is cleared and mapped
-    // again: a tenth of a training step (measured on two cores, 98 million parameters).
+    // again: a tenth of a training step (measured on two cores, 98 million parameters). Where memory is scarce, room matters
+    // more than time.
     private static void KeepMemory()
     {
-        if (IsSet("MALLOC_TRIM_THRESHOLD_") || IsSet("MALLOC_MMAP_THRESHOLD_"))
+        if (IsSet("MALLOC_TRIM_THRESHOLD_") || IsSet("MALLOC_MMAP_THRESHOLD_") || ProcessMemory.Allowed < Plenty)
             return;
         _ = SetAllocator(MmapThreshold, 32 * Mega);
         _ = SetAllocator(TrimThreshold, int.MaxValue);
