@@ -73,7 +73,7 @@ public sealed class BenchTests
             Positive(bench, "gemm_peak_bf16_gflops", "gemm_peak_fp32_gflops", "gemm_ratio_bf16_fp32"));
         var ranks = bench.GetProperty("strategies")[0];
         figures.Check("bench train: two ranks of one thread, zero2, shared memory", ">= 0.85 x one rank of two threads",
-            $"{ranks.GetProperty("of_one_rank").GetDouble():F2} x, communication {Shown(ranks, "communication_s", "exposed_s")} a step", ranks.GetProperty("of_one_rank").GetDouble() >= 0.85);
+            $"{ranks.GetProperty("of_one_rank").GetDouble():F2} x, {Shown(ranks, "communication_s", "exposed_s")} a step", ranks.GetProperty("of_one_rank").GetDouble() >= 0.85);
         var phases = bench.GetProperty("phases");
         figures.Check("bench train: phases", "forward, backward, optimizer", $"{Shown(phases, "forward_s", "backward_s", "optimizer_s")}", Positive(phases, "forward_s", "backward_s", "optimizer_s"));
     }

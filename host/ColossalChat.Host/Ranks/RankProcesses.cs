@@ -14,6 +14,7 @@ namespace ColossalChat.Host.Ranks;
 /// </summary>
 internal sealed class RankProcesses : IDisposable
 {
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(10);
     private readonly Lock _lock = new();
     private readonly Dictionary<(int Process, long Attempt), Child> _children = [];
@@ -46,14 +47,12 @@ internal sealed class RankProcesses : IDisposable
         var child = Enter(key);
         try
         {
-            return RemoteTrainers.Connect(PeerAddress.Open(Address), new RemoteRank(model, rank, attempt), RankLayout.StartDeadline, () => Leave(key));
+            return Meet(child, new RemoteRank(model, rank, attempt), () => Leave(key));
         }
-        catch (Exception error)
+        catch
         {
             Leave(key);
-            throw child.HasExited
-                ? new IOException($"The process of rank {rank} ended before it was ready:\n{child.LastWords}", error)
-                : error;
+            throw;
         }
     }
 
@@ -68,6 +67,27 @@ internal sealed class RankProcesses : IDisposable
         }
 
         Directory.Delete(_folder, recursive: true);
+    }
+
+    // Looks after the child between short waits: one that ended at its start would be waited for in vain.
+    private ITrainerRole Meet(Child child, RemoteRank rank, Action ended)
+    {
+        var began = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return RemoteTrainers.Connect(PeerAddress.Open(Address), rank, s_look, ended);
+            }
+            catch (TimeoutException) when (!child.HasExited && Stopwatch.GetElapsedTime(began) < RankLayout.StartDeadline)
+            {
+                continue;
+            }
+            catch (Exception error) when (child.HasExited)
+            {
+                throw new IOException($"The process of {rank} ended before it was ready:\n{child.LastWords}", error);
+            }
+        }
     }
 
     private Child Enter((int Process, long Attempt) key)

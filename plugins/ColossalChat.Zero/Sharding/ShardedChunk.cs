@@ -191,14 +191,14 @@ internal sealed class ShardedChunk : IShardedChunk
     /// <summary>Takes the states, as they are, to another memory. Nobody holds <see cref="Shard"/> and nothing is on its way.</summary>
     public void MoveStates(IStateMemory memory)
     {
-        var (from, sumsAreWhole) = (_memory, ReferenceEquals(_sums, _whole?.Flat));
+        var sumsAreWhole = ReferenceEquals(_sums, _whole?.Flat);
         _memory = memory;
         Tensor Moved(string what, Tensor old)
         {
             using var noGrad = no_grad();
             var moved = NewState(what, old.numel());
             moved.copy_(old);
-            from.Free(old);
+            old.Dispose();
             return moved;
         }
 
@@ -217,7 +217,7 @@ internal sealed class ShardedChunk : IShardedChunk
         foreach (var slot in Slots)
             slot.Value.requires_grad = false;
         foreach (var state in new[] { _mean, _square, _sums }.Concat(IsFloat ? [] : [_master]))
-            _memory.Free(state);
+            state.Dispose();
         _whole?.Dispose();
         _staged?.Dispose();
         _own.Dispose();

@@ -11,16 +11,13 @@ internal interface IStateMemory
     bool IsOnDisk { get; }
 
     /// <summary>
-    /// A new tensor [elements] float32 of zeros; the caller gives it back to <see cref="Free"/>. On device <c>meta</c> it
-    /// takes no memory of any kind.
+    /// A new tensor [elements] float32 of zeros; the caller disposes it, which frees its memory or file. On device
+    /// <c>meta</c> it takes no memory of any kind.
     /// </summary>
     /// <param name="name">Unique in the engine.</param>
     /// <param name="elements">1 or more.</param>
     /// <param name="device">Of the chunk's working weights.</param>
     Tensor Allocate(string name, long elements, Device device);
-
-    /// <summary>Ends a tensor's life.</summary>
-    void Free(Tensor tensor);
 }
 
 /// <summary>Beside the working weights.</summary>
@@ -35,9 +32,6 @@ internal sealed class DeviceMemory : IStateMemory
     /// <inheritdoc/>
     public Tensor Allocate(string name, long elements, Device device) =>
         zeros([elements], float32, device).DetachFromDisposeScope();
-
-    /// <inheritdoc/>
-    public void Free(Tensor tensor) => tensor.Dispose();
 }
 
 /// <summary>In the host's memory, whatever the device.</summary>
@@ -52,9 +46,6 @@ internal sealed class HostMemory : IStateMemory
     /// <inheritdoc/>
     public Tensor Allocate(string name, long elements, Device device) =>
         zeros([elements], float32, device.type == DeviceType.META ? META : CPU).DetachFromDisposeScope();
-
-    /// <inheritdoc/>
-    public void Free(Tensor tensor) => tensor.Dispose();
 }
 
 /// <summary>
@@ -83,7 +74,4 @@ internal sealed class DiskMemory(string folder) : IStateMemory
         File.Delete(path);
         return mapped;
     }
-
-    /// <inheritdoc/>
-    public void Free(Tensor tensor) => tensor.Dispose();
 }
