@@ -25,6 +25,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     private RunState? _safePoint;
     private RunState? _writing;
     private string? _checkpoint;
+    private string _cause = "";
     private (long Iteration, BatchPurpose Purpose) _lastReported = (-1, BatchPurpose.Evaluate);
     private long _lastIteration;
     private long _lastSaved;
@@ -45,7 +46,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         Receive<FlowEnded>(ended => ended.Epoch == _epoch && _afterAttempt is null, Finish);
         Receive<Terminated>(_ => AttemptStopped());
         Receive<GracePassed>(_ => WhenWritten(() => Complete(_verdict ?? Failed(ExitCode.Failed,
-            $"A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
+            $"{_cause}A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
             + "Start the run again with --resume latest."))));
     }
 
@@ -262,6 +263,8 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
             return;
         }
 
+        // Should the attempt not end, this is why it was to.
+        _cause = failed.Reason + " ";
         CloseAttempt(() =>
         {
             // Without any state nothing was trained yet, and new roles are as good as the first.

@@ -85,7 +85,8 @@ internal sealed class RankProcesses : IDisposable
             }
             catch (Exception error) when (child.HasExited)
             {
-                throw new IOException($"The process of {rank} ended before it was ready:\n{child.LastWords}", error);
+                var words = child.LastWords;
+                throw new IOException($"The process of {rank} ended before it was ready{(words.Length > 0 ? $":\n{words}" : ".")}", error);
             }
         }
     }
