@@ -59,7 +59,7 @@ public sealed record CollectiveBenchOptions
 /// </summary>
 internal sealed class CollectiveBenchCommand : CliCommand<CollectiveBenchOptions>
 {
-    private const int Rounds = 2;
+    private const int Rounds = 3;
 
     /// <inheritdoc/>
     public override string Path => "bench collective";

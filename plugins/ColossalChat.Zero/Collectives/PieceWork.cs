@@ -61,7 +61,7 @@ internal sealed unsafe class AllReducePieces(SharedMemoryCollective owner, FlatB
     {
         for (var peer = 0; peer < Ranks; peer++)
             if (peer != Rank && Part(piece, peer) is var (start, count) && count > 0)
-                Copy(buffer.At(start), Owner.Slot(Rank, peer, piece), count * buffer.Size);
+                Owner.LayOut(buffer.At(start), count * buffer.Size, peer, piece);
     }
 
     public override void Sum(long piece)
@@ -70,7 +70,7 @@ internal sealed unsafe class AllReducePieces(SharedMemoryCollective owner, FlatB
         if (count == 0)
             return;
         SumParts(buffer.At(start), piece, buffer.Kind, buffer.At(start), buffer.Kind, count);
-        Copy(buffer.At(start), Owner.Slot(Rank, Rank, piece), count * buffer.Size);
+        Owner.LayOutForAll(buffer.At(start), count * buffer.Size, Rank, piece);
     }
 
     public override void Take(long piece, int peer)
@@ -105,7 +105,7 @@ internal sealed unsafe class ReduceScatterPieces(SharedMemoryCollective owner, F
         var (start, count) = Part(piece);
         for (var peer = 0; peer < Ranks; peer++)
             if (peer != Rank)
-                Copy(buffer.At((peer * slice.Elements) + start), Owner.Slot(Rank, peer, piece), count * buffer.Size);
+                Owner.LayOut(buffer.At((peer * slice.Elements) + start), count * buffer.Size, peer, piece);
     }
 
     public override void Sum(long piece)
@@ -129,7 +129,7 @@ internal sealed unsafe class AllGatherPieces(SharedMemoryCollective owner, FlatB
     public override void Sum(long piece)
     {
         var (start, count) = Part(piece);
-        Copy(slice.At(start), Owner.Slot(Rank, Rank, piece), count * slice.Size);
+        Owner.LayOutForAll(slice.At(start), count * slice.Size, Rank, piece);
         var own = buffer.At((Rank * slice.Elements) + start);
         if (own != slice.At(start))
             Copy(slice.At(start), own, count * slice.Size);
@@ -157,7 +157,7 @@ internal sealed unsafe class BroadcastPieces(SharedMemoryCollective owner, FlatB
     {
         var (start, count) = Whole(piece);
         if (Rank == root)
-            Copy(buffer.At(start), Owner.Slot(root, 0, piece), count * buffer.Size);
+            Owner.LayOutForAll(buffer.At(start), count * buffer.Size, 0, piece);
     }
 
     public override void Take(long piece, int peer)

@@ -51,8 +51,11 @@ internal sealed unsafe class ProgressBoard
         _spins = place.Ranks <= s_cores ? Spins : 0;
     }
 
+    /// <summary>True when there is a core for every rank, so that ranks may wait for each other without giving theirs up.</summary>
+    public bool HasCoreForEach => _spins > 0;
+
     /// <summary>Bytes of a board.</summary>
-    public static int BytesFor(int ranks) => Block * ranks;
+    public static int BytesFor(int ranks) => (Block * ranks) + (Line * ranks * ranks);
 
     /// <summary>Sets this rank's counter and wakes who sleeps. What was written to memory before is seen by whoever sees the count.</summary>
     public void Count(Progress progress, long value)
@@ -111,6 +114,12 @@ internal sealed unsafe class ProgressBoard
     /// <summary>The addresses of another rank.</summary>
     public byte* ShownSecond(int rank) => (byte*)Address(rank)[1];
 
+    /// <summary>Shows a number to one other rank, in a cache line for the two alone.</summary>
+    public void Throw(int peer, long number) => Volatile.Write(ref *Ball(_place.Rank, peer), number);
+
+    /// <summary>What another rank last threw to this one.</summary>
+    public long Thrown(int peer) => Volatile.Read(ref *Ball(peer, _place.Rank));
+
     private bool HasReached(int rank, Progress progress, long value) => Volatile.Read(ref *Counter(rank, progress)) >= value;
 
     private void Nap(int rank, Progress progress, long value)
@@ -132,4 +141,6 @@ internal sealed unsafe class ProgressBoard
     private CollectiveCall* CallOf(int rank, long sequence) => (CollectiveCall*)(BlockOf(rank) + Call + (sequence % 2 * Line));
 
     private nint* Address(int rank) => (nint*)(BlockOf(rank) + Shown);
+
+    private long* Ball(int from, int to) => (long*)(_base + ((long)Block * _place.Ranks) + ((((long)from * _place.Ranks) + to) * Line));
 }

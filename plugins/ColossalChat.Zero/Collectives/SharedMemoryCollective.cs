@@ -19,16 +19,23 @@ internal sealed unsafe class SharedMemoryCollective : Collective
     /// <summary>Slots of each rank. A piece is laid out two turns before it is taken; one more gives slack.</summary>
     public const int Depth = 4;
 
+    // A look takes microseconds, an operation of this size a hundred of them.
+    private const long LargeBytes = 1 << 20;
+    private const int LooksApart = 16;
+
     private readonly ISharedSegment _segment;
     private readonly ProgressBoard _board;
+    private readonly Neighbours _neighbours;
     private readonly byte* _slots;
     private long _done;
+    private long _large;
 
     public SharedMemoryCollective(IPeerGroup group, ISharedSegment segment, TimeSpan deadline)
         : base(group, deadline)
     {
         _segment = segment;
         _board = new ProgressBoard(group.Place, segment);
+        _neighbours = new Neighbours(group.Place, _board);
         _slots = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(segment.Span(SlotsAt(Ranks), 1)));
     }
 
@@ -49,6 +56,7 @@ internal sealed unsafe class SharedMemoryCollective : Collective
         if (buffer is null || call.Elements == 0)
             return;
         var whole = FlatBuffer.Of(buffer);
+        LookAround(whole.Bytes);
         PieceWork work = call.Operation switch
         {
             CollectiveOperation.AllReduce => new AllReducePieces(this, whole),
@@ -59,11 +67,31 @@ internal sealed unsafe class SharedMemoryCollective : Collective
         Pipeline(call, work);
     }
 
+    /// <summary>Lays out what another rank needs of this one.</summary>
+    public void LayOut(byte* from, long bytes, int peer, long piece) => LayOut(from, bytes, Slot(Rank, peer, piece), _neighbours.IsNear(peer));
+
+    /// <summary>Lays out what all others need of this rank, at one of its places.</summary>
+    public void LayOutForAll(byte* from, long bytes, int place, long piece) => LayOut(from, bytes, Slot(Rank, place, piece), _neighbours.AreAllNear);
+
     /// <summary>Where a rank lays out what it has for another one; its sums lie at its own.</summary>
     public byte* Slot(int from, int to, long piece) =>
         _slots + (((((from * (long)Depth) + ((_done + piece) % Depth)) * Ranks) + to) * PartBytes);
 
+    private static void LayOut(byte* from, long bytes, byte* slot, bool isNear)
+    {
+        if (isNear)
+            Unsafe.CopyBlockUnaligned(slot, from, (uint)bytes);
+        else
+            StreamedCopy.Run(from, slot, bytes);
+    }
+
     private static long SlotsAt(int ranks) => (ProgressBoard.BytesFor(ranks) + 4095L) / 4096 * 4096;
+
+    private void LookAround(long bytes)
+    {
+        if (_board.HasCoreForEach && bytes >= LargeBytes && _large++ % LooksApart == 0)
+            _neighbours.Measure();
+    }
 
     private void Pipeline(CollectiveCall call, PieceWork work)
     {
