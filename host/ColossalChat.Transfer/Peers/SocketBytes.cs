@@ -22,18 +22,23 @@ internal static class SocketBytes
     /// <summary>A connection; null when none came about in time.</summary>
     public static Socket? Connect(IPEndPoint to, Deadline deadline)
     {
-        var socket = new Socket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        using var connected = new ManualResetEventSlim();
-        using var attempt = new SocketAsyncEventArgs { RemoteEndPoint = to };
-        attempt.Completed += (_, _) => connected.Set();
-        var isPending = socket.ConnectAsync(attempt);
-        if (isPending && !connected.Wait(deadline.Milliseconds()))
+        // Not ConnectAsync: a socket that was ever used so wakes a thread of the framework with every packet.
+        var socket = new Socket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+        try
         {
-            Socket.CancelConnectAsync(attempt);
-            connected.Wait(CancelMilliseconds);
+            socket.Connect(to);
+        }
+        catch (SocketException pending) when (pending.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
+        {
+            socket.Poll(deadline.Milliseconds(int.MaxValue / 1000) * 1000, SelectMode.SelectWrite);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return null;
         }
 
-        if (attempt.SocketError == SocketError.Success && socket.Connected)
+        if (socket.Connected)
         {
             Prepare(socket);
             return socket;
@@ -108,8 +113,6 @@ internal static class SocketBytes
 
     /// <summary>Milliseconds after which a waiting call looks around.</summary>
     public const int LongestWait = 50;
-
-    private const int CancelMilliseconds = 1000;
 
     // IPPROTO_TCP and TCP_CONGESTION of Linux. The system may be set to a control that paces by timers, such as bbr, which costs
     // a third of the bandwidth where no network lies between. Reno is in every kernel.
