@@ -11,7 +11,9 @@ namespace ColossalChat.Engine;
 /// </summary>
 internal sealed class CommunicationLane : ICommunicationLane, IDisposable
 {
-    private readonly BlockingCollection<(Action Work, TaskCompletionSource Done)> _queue = [];
+    // What waits here holds buffers: gradients that are computed faster than they are reduced must not pile up.
+    private const int MostWaiting = 4;
+    private readonly BlockingCollection<(Action Work, TaskCompletionSource Done)> _queue = new(MostWaiting);
     private readonly Thread? _thread;
     private Exception? _failure;
     private long _busyTicks;
@@ -44,7 +46,13 @@ internal sealed class CommunicationLane : ICommunicationLane, IDisposable
         }
 
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _queue.Add((work, done));
+        if (!_queue.TryAdd((work, done)))
+        {
+            var started = Stopwatch.GetTimestamp();
+            _queue.Add((work, done));
+            _exposedTicks += Stopwatch.GetTimestamp() - started;
+        }
+
         return done.Task;
     }
 

@@ -10,7 +10,10 @@ namespace ColossalChat.Engine;
 /// Small documents from every rank to every rank: totals before a window, norms and metrics after it. All ranks see the
 /// same list in rank order, so what each makes of it is the same.
 /// </summary>
-internal sealed class RankExchange(ICollective collective, CommunicationLane lane)
+/// <param name="collective">The ranks.</param>
+/// <param name="lane">Does the work.</param>
+/// <param name="device">Where the collective wants its buffers.</param>
+internal sealed class RankExchange(ICollective collective, CommunicationLane lane, Device device)
 {
     private static readonly JsonSerializerOptions s_format = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
@@ -39,9 +42,10 @@ internal sealed class RankExchange(ICollective collective, CommunicationLane lan
 
     private long[] GatherWords(long[] own, int words)
     {
-        using var mine = tensor(own, int64);
-        using var all = zeros([(long)words * collective.Ranks], int64);
+        using var mine = tensor(own, int64, device);
+        using var all = zeros([(long)words * collective.Ranks], int64, device);
         collective.AllGather(mine, all);
-        return [.. all.data<long>()];
+        using var read = all.cpu();
+        return [.. read.data<long>()];
     }
 }

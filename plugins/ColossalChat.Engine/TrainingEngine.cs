@@ -35,14 +35,14 @@ public sealed class TrainingEngine : ITrainingEngine
     {
         (_target, _options, _sharding, _collective) = (target, options, sharding, collective);
         _lane = new CommunicationLane($"rank {collective.Rank} communication", collective.Ranks);
-        _exchange = new RankExchange(collective, _lane);
+        _exchange = new RankExchange(collective, _lane, target.Body.Device.type == TorchSharp.DeviceType.CUDA ? target.Body.Device : CPU);
         _optimizer = new AdamW(options.Optimizer);
         foreach (var slot in TrainableParts.Base(target).SelectMany(part => part.Slots))
             slot.Value.requires_grad = false;
         var trainable = TrainableParts.Of(target);
         Trainable = [.. trainable.SelectMany(part => part.Slots)];
         _lossScale = new LossScale(Trainable.Any(slot => slot.Value.dtype == float16));
-        _parts = new ChunkedParts(target, sharding.Shard(trainable, new ShardingSetup(collective, _lane, scratchFolder)));
+        _parts = new ChunkedParts(target, Shard(trainable, scratchFolder));
         _pass = new BlockwisePass(target, _parts, options.ActivationCheckpointing);
     }
 
@@ -156,10 +156,29 @@ public sealed class TrainingEngine : ITrainingEngine
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var chunk in _parts.Chunks)
-            chunk.Dispose();
-        _lane.Dispose();
-        _collective.Dispose();
+        try
+        {
+            foreach (var chunk in _parts.Chunks)
+                chunk.Dispose();
+        }
+        finally
+        {
+            _lane.Dispose();
+            _collective.Dispose();
+        }
+    }
+
+    private IReadOnlyList<IShardedChunk> Shard(IReadOnlyList<PartParameters> trainable, string scratchFolder)
+    {
+        try
+        {
+            return _sharding.Shard(trainable, new ShardingSetup(_collective, _lane, scratchFolder));
+        }
+        catch
+        {
+            _lane.Dispose();
+            throw;
+        }
     }
 
     private (WindowSums Sums, double Norm) Accumulate(ObjectivePart part, CancellationToken cancel)
@@ -168,6 +187,9 @@ public sealed class TrainingEngine : ITrainingEngine
             chunk.ZeroGradients();
         var plan = WindowShare.Agree(_exchange, part.Window);
         var own = new WindowSums();
+        // Nothing to learn from on any rank: gradients are zeros, not those of the last window.
+        if (plan.Batches == 0)
+            _pass.Walk(isLast: true);
         for (var i = 0; i < plan.Batches; i++)
         {
             cancel.ThrowIfCancellationRequested();

@@ -50,7 +50,16 @@ internal abstract class StateBytes
             Length = length;
             Directory.CreateDirectory(folder);
             var path = Path.Combine(folder, $".{Guid.NewGuid():N}.copy");
-            var file = new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, bufferSize: 0, FileOptions.DeleteOnClose);
+            // Room is taken at once: a mapped page that finds none later would end the process without a word.
+            var file = new FileStream(path, new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.ReadWrite,
+                Share = FileShare.Delete,
+                BufferSize = 0,
+                Options = FileOptions.DeleteOnClose,
+                PreallocationSize = length,
+            });
             if (!OperatingSystem.IsWindows())
                 File.Delete(path);
             using var mapped = MemoryMappedFile.CreateFromFile(file, null, length, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: false);

@@ -32,7 +32,24 @@ internal sealed unsafe class AddressSpaceCollective : Collective
         var whole = buffer is null ? default : FlatBuffer.Of(buffer);
         var own = slice is null ? default : FlatBuffer.Of(slice);
         _board.Show(whole.Address, own.Address);
+        try
+        {
+            Work(call, whole, own);
+        }
+        catch
+        {
+            LetOthersLeave(call);
+            throw;
+        }
+
+        _board.Count(Progress.Left, call.Sequence);
+    }
+
+    private void Work(CollectiveCall call, FlatBuffer whole, FlatBuffer own)
+    {
         Entry.Pass(_board, Group, call, Look, Fail);
+        if (Group.BrokenBy is { } reason)
+            throw Breakage.From(reason);
         if (call.Elements == 0)
             return;
         switch (call.Operation)
@@ -55,6 +72,17 @@ internal sealed unsafe class AddressSpaceCollective : Collective
         // Nobody may use a buffer again while another rank still works in it.
         _board.Count(Progress.Taken, call.Sequence);
         _board.Await(Progress.Taken, call.Sequence, () => Look(call, () => _board.Behind(Progress.Taken, call.Sequence)));
+    }
+
+    // The group is broken, and whoever gets the failure may free the buffers that others still work in. A rank that begins from
+    // here on sees that the group is broken before it touches them.
+    private void LetOthersLeave(CollectiveCall call)
+    {
+        _board.Count(Progress.Left, call.Sequence);
+        var absent = _board.Behind(Progress.Begun, call.Sequence);
+        for (var rank = 0; rank < Ranks; rank++)
+            if (!absent.Contains(rank))
+                _board.Await(rank, Progress.Left, call.Sequence, static () => { });
     }
 
     private static void Copy(byte* from, byte* to, long bytes)

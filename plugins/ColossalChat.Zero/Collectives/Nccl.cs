@@ -47,12 +47,6 @@ internal static unsafe partial class Nccl
     [LibraryImport(Library, EntryPoint = "ncclCommGetAsyncError")]
     public static partial int CommGetAsyncError(nint comm, int* result);
 
-    [LibraryImport(Library, EntryPoint = "ncclGroupStart")]
-    public static partial int GroupStart();
-
-    [LibraryImport(Library, EntryPoint = "ncclGroupEnd")]
-    public static partial int GroupEnd();
-
     [LibraryImport(Library, EntryPoint = "ncclAllReduce")]
     public static partial int AllReduce(void* send, void* receive, nuint count, int type, int operation, nint comm, nint stream);
 

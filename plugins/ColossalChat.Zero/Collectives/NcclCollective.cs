@@ -47,6 +47,7 @@ internal sealed unsafe class NcclCollective : Collective
         Comparison.Exchange(_links, call, () => Left, Fail, Group.Place, missing => Look(call, () => missing));
         if (buffer is null || call.Elements == 0)
             return;
+        UseDevice();
         if (call.Operation == CollectiveOperation.ReduceScatter && call.Kind != call.SliceKind)
             ReduceScatterWide(call, buffer, slice!);
         else
@@ -69,8 +70,7 @@ internal sealed unsafe class NcclCollective : Collective
                 _links[0]!.Receive(bytes, deadline);
             foreach (var link in Rank == 0 ? _links : [])
                 link?.Send(bytes, deadline);
-            if (Nccl.UseDevice(Math.Max(0, _device.index)) is not 0 and var error)
-                throw new UserErrorException($"{_device} cannot be used by rank {Rank}: the CUDA driver gives error {error}.");
+            UseDevice();
             nint comm;
             Demand(Nccl.CommInitRank(&comm, Ranks, id, Rank), "connect");
             return comm;
@@ -79,6 +79,13 @@ internal sealed unsafe class NcclCollective : Collective
         {
             throw new UserErrorException($"NCCL is not installed ({error.Message}). Install libnccl2, or choose shared-memory or ring with the buffers on the CPU.");
         }
+    }
+
+    // The driver keeps the choice for each thread, and operations come on the engine's own one.
+    private void UseDevice()
+    {
+        if (Nccl.UseDevice(Math.Max(0, _device.index)) is not 0 and var error)
+            throw new UserErrorException($"{_device} cannot be used by rank {Rank}: the CUDA driver gives error {error}.");
     }
 
     private void Enqueue(CollectiveCall call, void* buffer, void* slice, ElementKind kind, long share)

@@ -17,6 +17,9 @@ internal enum Progress
 
     /// <summary>Pieces taken from the others.</summary>
     Taken = 3,
+
+    /// <summary>Operations left, done or failed.</summary>
+    Left = 4,
 }
 
 /// <summary>
@@ -28,11 +31,11 @@ internal sealed unsafe class ProgressBoard
 {
     private const int Line = 64;
     private const int Block = 12 * Line;
-    private const int Counters = 4;
+    private const int Counters = 5;
     private const int Bell = Counters * Line;
-    private const int IsAsleep = 5 * Line;
-    private const int Call = 6 * Line;
-    private const int Shown = 8 * Line;
+    private const int IsAsleep = 6 * Line;
+    private const int Call = 7 * Line;
+    private const int Shown = 9 * Line;
     // About 0.1 milliseconds, the time of a piece. Yielding instead of sleeping costs far more on a busy machine: it hands a whole time slice to
     // whoever else wants the core.
     private const int Spins = 400;

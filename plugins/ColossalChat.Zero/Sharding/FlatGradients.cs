@@ -16,7 +16,7 @@ internal sealed class FlatGradients(FlatLayout layout, Tensor flat) : IDisposabl
     /// <summary>[n]; complete after <see cref="Complete"/>. Whoever replaces it frees the old one.</summary>
     public Tensor Flat { get; set; } = flat;
 
-    /// <summary>Everything is 0 again.</summary>
+    /// <summary>What is added from here on overwrites, and what nothing is added to is set to 0 by <see cref="Complete"/>.</summary>
     public void Clear() => Array.Clear(_isWritten);
 
     /// <summary>Adds one parameter's gradient.</summary>

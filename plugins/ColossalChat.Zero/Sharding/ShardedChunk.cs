@@ -104,7 +104,7 @@ internal sealed class ShardedChunk : IShardedChunk
 
     private bool IsFloat => _type == float32;
 
-    private bool HoldsAllWeights => _level < ShardingLevel.Weights;
+    private bool HoldsAllWeights => Ranks == 1 || _level < ShardingLevel.Weights;
 
     private bool HoldsAllGradients => Ranks == 1 || _level < ShardingLevel.Gradients;
 
@@ -124,18 +124,16 @@ internal sealed class ShardedChunk : IShardedChunk
     {
         if (_users++ > 0)
             return;
-        if (HoldsAllWeights)
+        // Where all weights are held they are up to date: an update waits until they are.
+        if (!HoldsAllWeights)
         {
-            // The last update may still be on its way here.
-            _setup.Lane.Wait(_pending);
-            return;
+            Prefetch();
+            if (_gathering is { } gathering)
+                _setup.Lane.Wait(gathering);
+            _gathering = null;
+            Bind();
         }
 
-        Prefetch();
-        if (_gathering is { } gathering)
-            _setup.Lane.Wait(gathering);
-        _gathering = null;
-        Bind();
         _trace?.Sample();
     }
 
@@ -155,7 +153,7 @@ internal sealed class ShardedChunk : IShardedChunk
 
     public void Accumulate(ParameterSlot slot, Tensor gradient)
     {
-        // Nobody else's gradients meet a staged one before it is reduced, so the weights' own type is enough for it.
+        // No other micro-batch's gradients meet a staged one before it is reduced, so the weights' own type is enough for it.
         var gradients = _whole ?? (_staged ??= NewStage());
         gradients.Add(_layout.IndexOf(slot), gradient);
     }
@@ -224,7 +222,8 @@ internal sealed class ShardedChunk : IShardedChunk
         _weights?.Dispose();
     }
 
-    // The model goes on without the engine. In a group that broke there is nobody left to gather from.
+    // The model goes on without the engine. Where a rank or the lane failed there is nothing to gather any more, and whoever
+    // ends the engine knows why.
     private void MakeWhole()
     {
         try
@@ -233,7 +232,7 @@ internal sealed class ShardedChunk : IShardedChunk
                 Gather();
             _setup.Lane.Wait(_pending);
         }
-        catch (Exception failure) when (failure is IOException or TimeoutException)
+        catch (Exception) when (Ranks > 1)
         {
             return;
         }

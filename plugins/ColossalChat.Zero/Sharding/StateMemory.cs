@@ -1,4 +1,5 @@
 using System.Globalization;
+using ColossalChat.Contracts;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -68,10 +69,26 @@ internal sealed class DiskMemory(string folder) : IStateMemory
         Directory.CreateDirectory(folder);
         var number = Interlocked.Increment(ref s_number);
         var path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{number}-{name}.states"));
-        using (var file = File.Create(path))
-            file.SetLength(elements * sizeof(float));
+        Reserve(path, elements * sizeof(float));
         var mapped = from_file(path, shared: true, size: elements, dtype: ScalarType.Float32).DetachFromDisposeScope();
         File.Delete(path);
         return mapped;
+    }
+
+    // Room is taken at once: a mapped page that finds none later would end the process without a word.
+    private static void Reserve(string path, long bytes)
+    {
+        try
+        {
+            using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, PreallocationSize = bytes });
+            file.SetLength(bytes);
+        }
+        catch (IOException error)
+        {
+            File.Delete(path);
+            throw new UserErrorException(
+                $"Folder '{Path.GetDirectoryName(path)}' has no room for {bytes >> 20} MiB of training states: {error.Message} Free some, or set offload-folder to another disk.",
+                ExitCode.Resource);
+        }
     }
 }

@@ -78,6 +78,16 @@ public sealed class TrainingEngineTests
         AssertClose(Weights(theirs), Weights(ours), 1e-5);
     }
 
+    [Fact]
+    public void A_window_without_batches_leaves_no_gradient_of_the_last_one()
+    {
+        using var scope = NewDisposeScope();
+        using var model = new TinyModel();
+        using var engine = NewEngine(model, NoClip);
+        Assert.True(engine.ComputeGradients([new ObjectivePart("x", Window(0), new CrossEntropy())], CancellationToken.None).GradientNorm > 0);
+        Assert.Equal(0, engine.ComputeGradients([new ObjectivePart("x", [], new CrossEntropy())], CancellationToken.None).GradientNorm);
+    }
+
     [Fact] // Property 9: a part of coefficient 0 leaves no trace; parts add up and have norms of their own.
     public void Parts_add_up_and_a_part_of_coefficient_zero_leaves_no_trace()
     {
