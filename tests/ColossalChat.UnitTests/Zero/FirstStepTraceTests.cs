@@ -115,16 +115,16 @@ public sealed class FirstStepTraceTests : IDisposable
     {
         if (!OperatingSystem.IsLinux())
             return;
-        const long elements = 16 * Mebi;
-        var before = ProcessMemory.Now();
-        using var mapped = new DiskMemory(_scratch).Allocate("big", elements, CPU).fill_(1);
-        var afterFile = ProcessMemory.Now();
-        using var anonymous = DeviceMemory.Instance.Allocate("big", elements, CPU).fill_(1);
-        var afterBoth = ProcessMemory.Now();
-
-        // Other tests allocate meanwhile.
-        Assert.InRange(afterFile - before, -40 * Mebi, 40 * Mebi);
-        Assert.InRange(afterBoth - afterFile, 24 * Mebi, 104 * Mebi);
+        // Other tests allocate and free meanwhile: one undisturbed look is enough, and a wrong measure never gives one.
+        Assert.Contains(Enumerable.Range(0, 8), _ =>
+        {
+            const long elements = 16 * Mebi;
+            var before = ProcessMemory.Now();
+            using var mapped = new DiskMemory(_scratch).Allocate("big", elements, CPU).fill_(1);
+            var afterFile = ProcessMemory.Now();
+            using var anonymous = DeviceMemory.Instance.Allocate("big", elements, CPU).fill_(1);
+            return Math.Abs(afterFile - before) < 40 * Mebi && Math.Abs(ProcessMemory.Now() - afterFile - (64 * Mebi)) < 40 * Mebi;
+        });
         Assert.InRange(ProcessMemory.Allowed, Mebi, long.MaxValue - 1);
     }
 
