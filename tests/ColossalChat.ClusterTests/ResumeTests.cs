@@ -258,10 +258,10 @@ public sealed class ResumeTests
         };
         var run = new RunHarness(world) { Plan = Long, CheckpointEvery = 2 };
         var (disk, write) = (new Lock(), run.WriteWith);
-        run.WriteWith = (definition, state) =>
+        run.WriteWith = (definition, state, remark) =>
         {
             lock (disk)
-                return write(definition, state);
+                return write(definition, state, remark);
         };
         var end = run.RunAsync();
         await killed.Task.WaitAsync(TimeSpan.FromSeconds(30));
