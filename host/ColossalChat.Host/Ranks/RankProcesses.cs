@@ -22,6 +22,7 @@ internal sealed class RankProcesses : IDisposable
     private readonly INodeLog _log;
     private readonly IReadOnlyList<string> _arguments;
     private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-ranks-").FullName;
+    private bool _isDisposed;
 
     /// <summary>Puts down what the children need; starts none.</summary>
     /// <param name="bound">The run.</param>
@@ -56,17 +57,28 @@ internal sealed class RankProcesses : IDisposable
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Ends those that still run, which frees whoever waits for them. Later calls do nothing.</summary>
     public void Dispose()
     {
         lock (_lock)
         {
+            if (_isDisposed)
+                return;
+            _isDisposed = true;
             foreach (var child in _children.Values)
                 child.End(TimeSpan.Zero);
             _children.Clear();
         }
 
-        Directory.Delete(_folder, recursive: true);
+        try
+        {
+            Directory.Delete(_folder, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A thread that looks for a rank at this very moment still has its card there.
+            _log.Warning($"{_folder} could not be removed: {error.Message}");
+        }
     }
 
     // Looks after the child between short waits: one that ended at its start would be waited for in vain.
@@ -95,6 +107,7 @@ internal sealed class RankProcesses : IDisposable
     {
         lock (_lock)
         {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
             if (!_children.TryGetValue(key, out var child))
                 _children[key] = child = new Child(Start(key), $"rank process {key.Process}", _log);
             child.Users++;
