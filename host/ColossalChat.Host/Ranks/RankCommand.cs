@@ -35,6 +35,7 @@ internal sealed class RankCommand(HostServices host) : CliCommand<RankOptions>
 
     protected override async Task<ExitCode> RunAsync(RankOptions options, CliContext context, CancellationToken cancel)
     {
+        LeaderWatch.Start(Console.OpenStandardInput(), options.File);
         // Ctrl+C reaches all processes of a terminal; when to end is the leading process's decision.
         using var going = host.BeginRun();
         var config = ConfigLoader.LoadEffective(options.File);

@@ -14,6 +14,9 @@ namespace ColossalChat.Host.Ranks;
 /// </summary>
 internal sealed class RankProcesses : IDisposable
 {
+    /// <summary>How the names of the folders begin where the ranks of a run meet.</summary>
+    public const string FolderPrefix = "colossalchat-ranks-";
+
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(10);
     private readonly Lock _lock = new();
@@ -21,7 +24,7 @@ internal sealed class RankProcesses : IDisposable
     private readonly RankLayout _layout;
     private readonly INodeLog _log;
     private readonly IReadOnlyList<string> _arguments;
-    private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-ranks-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory(FolderPrefix).FullName;
     private bool _isDisposed;
 
     /// <summary>Puts down what the children need; starts none.</summary>
