@@ -167,7 +167,11 @@ public sealed record StateCaptured(long Iteration, string Role, StateImage Image
 public sealed record SaveCheckpoint(long Iteration, RunState State);
 
 /// <summary>CheckpointActor -> RunActor -> IterationActor: it is on disk, whole.</summary>
-public sealed record CheckpointSaved(long Iteration, string Folder, TimeSpan Took);
+public sealed record CheckpointSaved(long Iteration, string Folder, TimeSpan Took)
+{
+    /// <summary>What did not go well although it is.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+}
 
 /// <summary>IterationActor -> every TrainerActor: write the model as a folder together.</summary>
 public sealed record ExportModel(long Iteration, string Folder);

@@ -41,11 +41,11 @@ public sealed record RunDefinition
     /// <summary>Time limits, queues and retries of the actors.</summary>
     public FlowOptions Flow { get; init; } = new();
 
-    /// <summary>Puts a state on disk and gives its folder; a test's disk may be slow or full.</summary>
-    internal Func<RunDefinition, RunState, string> WriteWith { get; init; } =
-        (run, state) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest);
+    /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
+    internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
+        (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
 
-    internal string Write(RunState state) => WriteWith(this, state);
+    internal string Write(RunState state, Action<string> remark) => WriteWith(this, state, remark);
 }
 
 /// <summary>

@@ -65,6 +65,28 @@ public sealed class CheckpointTests : IDisposable
             Directory.GetFileSystemEntries(Path.Combine(_runFolder, "checkpoints")).Select(Path.GetFileName).Order());
     }
 
+    [Fact]
+    public void What_cannot_be_removed_is_said_and_the_new_one_is_written_all_the_same()
+    {
+        if (OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess)
+            return; // Nothing is forbidden to root.
+        var old = CheckpointWriter.Write(_runFolder, StateOf(10), keep: 1);
+        var closed = Path.Combine(old, "experience");
+        File.SetUnixFileMode(closed, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        try
+        {
+            var remarks = new List<string>();
+            foreach (var iteration in new[] { 20, 20, 30 })
+                Assert.Equal(iteration, Checkpoints.Open(CheckpointWriter.Write(_runFolder, StateOf(iteration), keep: 1, best: null, remarks.Add)).Iteration);
+            Assert.Equal(3, remarks.Count);
+            Assert.All(remarks, remark => Assert.StartsWith($"{old} is no longer needed but could not be removed: ", remark, StringComparison.Ordinal));
+        }
+        finally
+        {
+            File.SetUnixFileMode(closed, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+
     [Theory]
     [InlineData("trainers.policy/state.bin", "torn", "bytes instead of")]
     [InlineData("trainers.policy/state.bin", "flipped", "does not have its hash")]

@@ -103,7 +103,7 @@ public sealed class CheckpointWritingTests
     public async Task A_write_that_fails_fails_the_run(bool atTheEnd)
     {
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = atTheEnd ? 0 : 2 };
-        run.WriteWith = (_, _) => throw new IOException("No space left on device.");
+        run.WriteWith = (_, _, _) => throw new IOException("No space left on device.");
 
         var end = await run.RunAsync();
 
@@ -114,10 +114,26 @@ public sealed class CheckpointWritingTests
     }
 
     [Fact]
+    public async Task What_a_write_remarks_is_noted_and_the_run_goes_on()
+    {
+        await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2, MaxIterations = 4 };
+        var write = run.WriteWith;
+        run.WriteWith = (definition, state, remark) =>
+        {
+            remark($"old ones before {state.Iteration} stay");
+            return write(definition, state, remark);
+        };
+
+        Assert.Null((await run.RunAsync()).Failure);
+        Assert.Equal(["old ones before 2 stay", "old ones before 4 stay"],
+            run.Notes.Where(note => note.Kind == "checkpoint" && note.Message.StartsWith("old ones", StringComparison.Ordinal)).Select(note => note.Message));
+    }
+
+    [Fact]
     public async Task A_write_that_fails_in_another_way_ends_the_run_too()
     {
         await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2 };
-        run.WriteWith = (_, _) => throw new InvalidOperationException("A bug.");
+        run.WriteWith = (_, _, _) => throw new InvalidOperationException("A bug.");
 
         Assert.Contains("A bug.", (await run.RunAsync()).Failure, StringComparison.Ordinal);
     }
@@ -273,7 +289,7 @@ public sealed class CheckpointWritingTests
         public void Behind(RunHarness run, Func<RunState, bool> waits)
         {
             var write = run.WriteWith;
-            run.WriteWith = (definition, state) =>
+            run.WriteWith = (definition, state, remark) =>
             {
                 InterlockedMax(ref _most, Interlocked.Increment(ref _now));
                 try
@@ -283,7 +299,7 @@ public sealed class CheckpointWritingTests
                     if ((_takes.Iteration ?? state.Iteration) == state.Iteration)
                         _never.Wait(_takes.Time);
                     Sees(state);
-                    var folder = write(definition, state);
+                    var folder = write(definition, state, remark);
                     Written.Enqueue(state.Iteration);
                     return folder;
                 }

@@ -207,6 +207,7 @@ public sealed class ResumeTests
         await using var second = new RunHarness(runFolder: first.RunFolder) { Plan = Long, ResumeFrom = end.Checkpoint };
         await second.RunAsync();
         Assert.Equal((3L, BatchPurpose.Evaluate), (second.Reports.First().Iteration, second.Reports.First().Purpose));
+        Assert.False(Checkpoints.Open(end.Checkpoint!).State.OwesMeasurement);
     }
 
     [Fact]
@@ -223,6 +224,7 @@ public sealed class ResumeTests
         Assert.Equal((ExitCode.Interrupted, 8L, 0), (end.ExitCode, end.LastIteration, end.ModelFolders.Count));
         Assert.Equal((ExitCode.Ok, 2), (last.ExitCode, last.ModelFolders.Count));
         Assert.Equal((8L, BatchPurpose.Evaluate), (Assert.Single(second.Reports).Iteration, second.Reports.First().Purpose));
+        Assert.False(Checkpoints.Open(last.Checkpoint!).State.OwesMeasurement);
     }
 
     [Fact]
@@ -258,10 +260,10 @@ public sealed class ResumeTests
         };
         var run = new RunHarness(world) { Plan = Long, CheckpointEvery = 2 };
         var (disk, write) = (new Lock(), run.WriteWith);
-        run.WriteWith = (definition, state) =>
+        run.WriteWith = (definition, state, remark) =>
         {
             lock (disk)
-                return write(definition, state);
+                return write(definition, state, remark);
         };
         var end = run.RunAsync();
         await killed.Task.WaitAsync(TimeSpan.FromSeconds(30));

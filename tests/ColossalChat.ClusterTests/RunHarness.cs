@@ -60,7 +60,8 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
     public BestRule? KeepBest { get; set; }
 
     /// <summary>The disk: writes a checkpoint.</summary>
-    public Func<RunDefinition, RunState, string> WriteWith { get; set; } = (run, state) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest);
+    public Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; set; } =
+        (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
 
     public long? MaxIterations { get; set; }
 

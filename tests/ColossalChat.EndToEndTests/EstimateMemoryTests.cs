@@ -42,8 +42,25 @@ public sealed class EstimateMemoryTests
             Assert.Equal(0, Of("critic", "states"));
         }
 
-        Assert.Equal(4 * Parameters, estimate.GetProperty("other_models").GetProperty("reference").GetInt64());
-        Assert.Contains("reference", HostProcess.Succeed(Limit, command), StringComparison.Ordinal);
+        long Whole(string kind) => estimate.GetProperty(kind).GetInt64();
+        var reference = estimate.GetProperty("other_models").GetProperty("reference").GetInt64();
+        Assert.Equal(4 * Parameters, reference);
+        // Two copies of float32 weights and moments, of both models but of each parameter once; the critic's head is small.
+        Assert.InRange(Whole("copies_bytes"), 2 * 24 * Parameters, (long)(2 * 24 * Parameters * 1.01));
+        Assert.Equal(ranks.Sum(rank => rank.GetProperty("memory_bytes").GetInt64()) + reference + Whole("copies_bytes"), Whole("memory_bytes"));
+        var table = HostProcess.Succeed(Limit, command);
+        Assert.Contains("reference", table, StringComparison.Ordinal);
+        Assert.Contains("copies of states", table, StringComparison.Ordinal);
+    }
+
+    [DataTheory]
+    [InlineData(0, 0)]
+    [InlineData(5, 1)]
+    public void Without_safe_points_there_is_the_last_checkpoints_copy(int every, int copies)
+    {
+        string[] settings = [.. InstructTests.SftSettings, "flow.safe-point-share=0", $"run.checkpoint-every={every}"];
+        var json = HostProcess.Succeed(Limit, ["model", "estimate-memory", Path.Combine(AppContext.BaseDirectory, "Runs", "sft-instruct.hocon"), .. settings, "--json"]);
+        Assert.Equal(copies * 12 * Parameters, JsonDocument.Parse(json).RootElement.GetProperty("copies_bytes").GetInt64());
     }
 
     [DataFact]

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace ColossalChat.EndToEndTests;
@@ -39,6 +40,57 @@ public sealed class RankTests
         HostProcess.Succeed(Limit, [.. moved, .. End, "--resume", folder]);
         var distance = Distance(Weights(whole), Weights(new TrainingRun(folder)));
         figures.Check("Resume, 2 to 4 to 1 ranks", "weights within 1e-6", $"{distance:E1} of the weights' norm", distance <= 1e-6);
+    }
+
+    [DataTheory]
+    [Trait("Category", "CI")]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Ranks_do_not_outlive_a_leader_that_is_killed(bool atTheStart)
+    {
+        if (!OperatingSystem.IsLinux())
+            return; // Other systems do not tell command lines.
+        var root = Repository.NewFolder("orphans");
+        var run = new TrainingRun(Path.Combine(root, "orphans"));
+        using var leader = HostProcess.Start([.. Arguments(root, "orphans", Ranks("zero2", 3, 2)), "--max-steps", "100000"]);
+        bool HasCome() => atTheStart ? RanksOf(run.Folder).Count > 0 : new FileInfo(Path.Combine(run.Folder, "metrics.jsonl")) is { Exists: true, Length: > 0 };
+        Await(() => HasCome() || leader.HasEnded);
+        Assert.False(leader.HasEnded, leader.Error);
+        var meeting = Path.GetDirectoryName(RanksOf(run.Folder)[0][2..].First(word => word.EndsWith("run.hocon", StringComparison.Ordinal)));
+
+        leader.Signal("KILL");
+        leader.WaitUntilGone(Limit);
+
+        Await(() => RanksOf(run.Folder).Count == 0, TimeSpan.FromSeconds(20));
+        Assert.False(Directory.Exists(meeting));
+    }
+
+    /// <summary>Command lines of a run's rank processes.</summary>
+    private static List<string[]> RanksOf(string runFolder)
+    {
+        var lines = new List<string[]>();
+        foreach (var process in Directory.GetDirectories("/proc").Where(folder => char.IsDigit(Path.GetFileName(folder)[0])))
+        {
+            try
+            {
+                var words = File.ReadAllText(Path.Combine(process, "cmdline")).Split('\0');
+                if (words.Contains("rank") && words.Contains(runFolder))
+                    lines.Add(words);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                continue; // It ended meanwhile, or is somebody else's.
+            }
+        }
+
+        return lines;
+    }
+
+    private static void Await(Func<bool> condition, TimeSpan? limit = null)
+    {
+        using var pause = new ManualResetEventSlim();
+        for (var began = Stopwatch.GetTimestamp(); !condition(); pause.Wait(TimeSpan.FromMilliseconds(50)))
+            Assert.True(Stopwatch.GetElapsedTime(began) < (limit ?? Limit), "It did not come so far.");
     }
 
     private static void Compare(string[] strategies, (int Ranks, int Processes)[] teams)

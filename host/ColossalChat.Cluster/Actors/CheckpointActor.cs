@@ -23,8 +23,9 @@ internal sealed class CheckpointActor : ReceiveActor
         var started = Stopwatch.GetTimestamp();
         try
         {
-            var folder = _definition.Write(save.State);
-            Sender.Tell(new CheckpointSaved(save.Iteration, folder, Stopwatch.GetElapsedTime(started)));
+            var remarks = new List<string>();
+            var folder = _definition.Write(save.State, remarks.Add);
+            Sender.Tell(new CheckpointSaved(save.Iteration, folder, Stopwatch.GetElapsedTime(started)) { Remarks = remarks });
         }
         catch (Exception error)
         {

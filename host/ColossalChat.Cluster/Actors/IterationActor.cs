@@ -249,13 +249,16 @@ internal sealed class IterationActor : ReceiveActor
 
     private void KeepState()
     {
-        if (_lastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping))
+        if ((_lastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping)) || HasPaidDebt)
             SaveState();
         else if (HasRoomForSafePoint && _safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
             Capture(state => KeepSafePoint(state, Next));
         else
             Next();
     }
+
+    // A checkpoint that was resumed from and lacked its measurement has no score and would be measured again: it is written anew.
+    private bool HasPaidDebt => _from is { OwesMeasurement: true } && _from.Iteration == _iteration && !_owesMeasurement;
 
     // The state that is being written and the one to go back to are enough of them; a third would cost memory.
     private bool HasRoomForSafePoint => !_isWriting || _spare is not null;

@@ -187,6 +187,8 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         var state = _writing;
         (_writing, _checkpoint, _lastSaved) = (null, saved.Folder, saved.Iteration);
         Note("checkpoint", $"Iteration {saved.Iteration} is saved in {saved.Folder}.");
+        foreach (var remark in saved.Remarks)
+            Note("checkpoint", remark);
         if (_afterAttempt is null)
         {
             if (state is not null && !ReferenceEquals(state, _safePoint))
@@ -333,7 +335,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
             return end;
         try
         {
-            var folder = _definition.Write(state);
+            var folder = _definition.Write(state, remark => Note("checkpoint", remark));
             Note("checkpoint", $"Iteration {state.Iteration} is saved in {folder}.");
             return end with { Checkpoint = folder };
         }

@@ -14,24 +14,32 @@ internal static class CheckpointWriter
     private const string TrainerSlot = "trainers.";
 
     /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>, but for the best.</summary>
+    /// <param name="runFolder">Folder of the run.</param>
+    /// <param name="state">What to write.</param>
+    /// <param name="keep">Newest checkpoints that stay.</param>
+    /// <param name="best">By which one more stays; null for none.</param>
+    /// <param name="remark">Told what could not be removed: the checkpoint is whole all the same.</param>
     /// <returns>Its folder.</returns>
-    public static string Write(string runFolder, RunState state, int keep, BestRule? best = null)
+    public static string Write(string runFolder, RunState state, int keep, BestRule? best = null, Action<string>? remark = null)
     {
+        remark ??= _ => { };
         var parent = Checkpoints.FolderOf(runFolder);
         Directory.CreateDirectory(parent);
-        Recover(parent);
+        Recover(parent, remark);
         var name = Checkpoints.NameOf(state.Iteration);
         var unfinished = Path.Combine(parent, $".{name}.unfinished");
         Directory.CreateDirectory(unfinished);
         WriteContent(unfinished, state);
 
-        var folder = Path.Combine(parent, name);
+        var (folder, replaced) = (Path.Combine(parent, name), Path.Combine(parent, $".{name}{Replaced}"));
         if (Directory.Exists(folder))
             // The same iteration again, after a rewind or a resume: a rename cannot replace a folder that has content.
-            Directory.Move(folder, Path.Combine(parent, $".{name}{Replaced}"));
+            Directory.Move(folder, replaced);
         Directory.Move(unfinished, folder);
-        Recover(parent);
-        RemoveOld(runFolder, state.Iteration, keep, best);
+        if (Directory.Exists(replaced))
+            Remove(replaced, remark);
+        foreach (var old in Old(runFolder, state.Iteration, keep, best))
+            Remove(old, remark);
         return folder;
     }
 
@@ -111,7 +119,9 @@ internal static class CheckpointWriter
     /// Clears away what a killed writer left. A checkpoint that had been moved aside for one that never came takes its
     /// place again.
     /// </summary>
-    public static void Recover(string parent)
+    /// <param name="parent">Folder of the checkpoints.</param>
+    /// <param name="remark">Told what could not be removed, which is in nobody's way.</param>
+    public static void Recover(string parent, Action<string> remark)
     {
         if (!Directory.Exists(parent))
             return;
@@ -120,20 +130,32 @@ internal static class CheckpointWriter
             var name = Path.GetFileName(folder);
             var kept = Path.Combine(parent, name.EndsWith(Replaced, StringComparison.Ordinal) ? name[1..^Replaced.Length] : name);
             if (Directory.Exists(kept))
-                Directory.Delete(folder, recursive: true);
+                Remove(folder, remark);
             else
                 Directory.Move(folder, kept);
         }
     }
 
     // A branch that was given up stays until the run has come past it; it takes no place of the run's own checkpoints.
-    private static void RemoveOld(string runFolder, long newest, int keep, BestRule? rule)
+    private static string[] Old(string runFolder, long newest, int keep, BestRule? rule)
     {
         var own = Checkpoints.FoldersOf(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest).ToArray();
         var best = rule?.BestOf(own.Select(Checkpoints.SummaryOf).OfType<CheckpointSummary>())?.Folder;
         var old = own.Skip(Math.Max(1, keep)).Where(folder => folder != best);
         var passed = Checkpoints.GivenUp(runFolder).Where(folder => Checkpoints.IterationOf(folder) <= newest);
-        foreach (var folder in (string[])[.. old, .. passed])
+        return [.. old, .. passed];
+    }
+
+    // A run does not end for what is only too much on its disk. What stays is tried again with the next checkpoint.
+    private static void Remove(string folder, Action<string> remark)
+    {
+        try
+        {
             Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            remark($"{folder} is no longer needed but could not be removed: {error.Message}");
+        }
     }
 }

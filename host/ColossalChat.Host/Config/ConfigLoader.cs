@@ -32,6 +32,10 @@ internal static class ConfigLoader
     public static LoadedConfig LoadFile(string file, IReadOnlyList<string> overrides) =>
         Load(DiskHoconFiles.ReadMain(file), file, overrides, CurrentEnvironment(), new DiskHoconFiles());
 
+    /// <summary>Reads a file that <see cref="BoundRun.EffectiveText"/> gave: all layers are in it, so nothing lies over it again.</summary>
+    public static LoadedConfig LoadEffective(string file) =>
+        Load(DiskHoconFiles.ReadMain(file), file, [], new Dictionary<string, string>(), new DiskHoconFiles());
+
     /// <summary>Merges all layers.</summary>
     /// <param name="text">Content of the file.</param>
     /// <param name="source">Its name, for messages.</param>

@@ -35,9 +35,10 @@ internal sealed class RankCommand(HostServices host) : CliCommand<RankOptions>
 
     protected override async Task<ExitCode> RunAsync(RankOptions options, CliContext context, CancellationToken cancel)
     {
+        LeaderWatch.Start(Console.OpenStandardInput(), options.File);
         // Ctrl+C reaches all processes of a terminal; when to end is the leading process's decision.
         using var going = host.BeginRun();
-        var config = ConfigLoader.LoadFile(options.File, []);
+        var config = ConfigLoader.LoadEffective(options.File);
         using var plugins = host.CatalogFor(RunBinder.PluginsOf(config));
         var bound = RunBinder.Bind(config, plugins.Catalog);
         var layout = new RankLayout(bound.Settings.Trainer);

@@ -14,6 +14,9 @@ namespace ColossalChat.Host.Ranks;
 /// </summary>
 internal sealed class RankProcesses : IDisposable
 {
+    /// <summary>How the names of the folders begin where the ranks of a run meet.</summary>
+    public const string FolderPrefix = "colossalchat-ranks-";
+
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(10);
     private readonly Lock _lock = new();
@@ -21,7 +24,8 @@ internal sealed class RankProcesses : IDisposable
     private readonly RankLayout _layout;
     private readonly INodeLog _log;
     private readonly IReadOnlyList<string> _arguments;
-    private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-ranks-").FullName;
+    private readonly string _folder = Directory.CreateTempSubdirectory(FolderPrefix).FullName;
+    private bool _isDisposed;
 
     /// <summary>Puts down what the children need; starts none.</summary>
     /// <param name="bound">The run.</param>
@@ -56,17 +60,28 @@ internal sealed class RankProcesses : IDisposable
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Ends those that still run, which frees whoever waits for them. Later calls do nothing.</summary>
     public void Dispose()
     {
         lock (_lock)
         {
+            if (_isDisposed)
+                return;
+            _isDisposed = true;
             foreach (var child in _children.Values)
                 child.End(TimeSpan.Zero);
             _children.Clear();
         }
 
-        Directory.Delete(_folder, recursive: true);
+        try
+        {
+            Directory.Delete(_folder, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A thread that looks for a rank at this very moment still has its card there.
+            _log.Warning($"{_folder} could not be removed: {error.Message}");
+        }
     }
 
     // Looks after the child between short waits: one that ended at its start would be waited for in vain.
@@ -95,6 +110,7 @@ internal sealed class RankProcesses : IDisposable
     {
         lock (_lock)
         {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
             if (!_children.TryGetValue(key, out var child))
                 _children[key] = child = new Child(Start(key), $"rank process {key.Process}", _log);
             child.Users++;

@@ -13,7 +13,8 @@ namespace ColossalChat.Host.Runs;
 /// <param name="Model">Its name.</param>
 /// <param name="Memory">What the engine holds, after a step and at rest.</param>
 /// <param name="Frozen">Weights that do not train, bytes.</param>
-internal sealed record RankMemory(int Rank, string Model, ShardMemory Memory, long Frozen)
+/// <param name="Trainable">Numbers of the whole model that train, whichever rank holds them.</param>
+internal sealed record RankMemory(int Rank, string Model, ShardMemory Memory, long Frozen, long Trainable)
 {
     /// <summary>Bytes in memory.</summary>
     public long InMemory => Memory.Weights + Memory.Gathered + Memory.Gradients + Memory.States + Frozen;
@@ -26,8 +27,11 @@ internal sealed record RankMemory(int Rank, string Model, ShardMemory Memory, lo
 /// <param name="Ranks">Ranks that train.</param>
 /// <param name="Trained">By rank and model.</param>
 /// <param name="Others">Weights of models that do not train, bytes by name; the process of the roles that use them holds them.</param>
-internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Trained, IReadOnlyDictionary<string, long> Others)
+/// <param name="Copies">Copies of all ranks' states that the leading process comes to hold.</param>
+internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Trained, IReadOnlyDictionary<string, long> Others, int Copies)
 {
+    // A copy has float32 weights and both moments, whatever the model computes in.
+    private const long CopiedBytes = 3 * sizeof(float);
     private const string Meta = "meta";
     private const double Mebi = 1 << 20;
 
@@ -62,8 +66,17 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             }
         }
 
-        return new MemoryEstimate(ranks, trained, others);
+        return new MemoryEstimate(ranks, trained, others, CopiesOf(bound.Settings));
     }
+
+    /// <summary>Bytes of the copies; every parameter is in each of them once.</summary>
+    public long CopyBytes => Copies * CopiedBytes * Trained.Where(row => row.Rank == 0).Sum(row => row.Trainable);
+
+    private long InMemory => Trained.Sum(row => row.InMemory) + Others.Values.Sum() + CopyBytes;
+
+    // Safe points take turns in two of them, and checkpoints are written from these. Without safe points the memory of the
+    // last checkpoint stays for the next.
+    private static int CopiesOf(RunSettings settings) => settings.Flow.SafePointShare > 0 ? 2 : settings.Run.CheckpointEvery > 0 ? 1 : 0;
 
     /// <summary>One document.</summary>
     public JsonObject ToJson() => new()
@@ -77,7 +90,8 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             ["disk_bytes"] = rank.Sum(row => row.Memory.OnDisk),
         })]),
         ["other_models"] = new JsonObject(Others.Select(other => KeyValuePair.Create(other.Key, (JsonNode?)JsonValue.Create(other.Value)))),
-        ["memory_bytes"] = Trained.Sum(row => row.InMemory) + Others.Values.Sum(),
+        ["copies_bytes"] = CopyBytes,
+        ["memory_bytes"] = InMemory,
         ["disk_bytes"] = Trained.Sum(row => row.Memory.OnDisk),
     };
 
@@ -94,8 +108,12 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
 
         foreach (var (model, bytes) in Others)
             output.WriteLine(Line("-", model, "", Size(bytes), "", "", "", Size(bytes)));
-        output.WriteLine(Line("all", "", "", "", "", "", Size(Trained.Sum(row => row.Memory.OnDisk)), Size(Trained.Sum(row => row.InMemory) + Others.Values.Sum())));
+        if (CopyBytes > 0)
+            output.WriteLine(Line("-", "copies of states", "", "", "", Size(CopyBytes), "", Size(CopyBytes)));
+        output.WriteLine(Line("all", "", "", "", "", "", Size(Trained.Sum(row => row.Memory.OnDisk)), Size(InMemory)));
         output.WriteLine("MiB, at rest between steps; activations, gathered weights and the program itself come on top. Placement auto is counted on disk, where it begins.");
+        if (CopyBytes > 0)
+            output.WriteLine("Copies of states are for safe points and checkpoints, in the process that leads the run; what would take it beyond half of its memory lies in files of the run folder.");
     }
 
     private static IEnumerable<RankMemory> Trainers(
@@ -109,7 +127,7 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             foreach (var (target, engine) in engines.Skip(before))
             {
                 var trainable = engine.Trainable.ToHashSet(ReferenceEqualityComparer.Instance);
-                yield return new RankMemory(place.Rank, model, engine.Usage.Memory, SlotsOf(target).Where(slot => !trainable.Contains(slot)).Sum(BytesOf));
+                yield return new RankMemory(place.Rank, model, engine.Usage.Memory, SlotsOf(target).Where(slot => !trainable.Contains(slot)).Sum(BytesOf), engine.Trainable.Sum(NumbersOf));
             }
         }
     }
@@ -143,7 +161,9 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             .Distinct();
 
     private static long BytesOf(ParameterSlot slot) =>
-        slot.Shape.Aggregate(1L, (product, size) => product * size) * slot.Value.ElementSize;
+        NumbersOf(slot) * slot.Value.ElementSize;
+
+    private static long NumbersOf(ParameterSlot slot) => slot.Shape.Aggregate(1L, (product, size) => product * size);
 
     private static JsonObject ToJson(RankMemory row) => new()
     {

@@ -145,7 +145,7 @@ internal sealed record RunFolder(string Path)
         // Held, because a living writer's half-written checkpoint is its own.
         if (mayMend)
             using (new RunFolder(runFolder).Hold())
-                Checkpoints.Recover(runFolder);
+                Checkpoints.Recover(runFolder, left => remark($"warning: {left}"));
         var choice = Checkpoints.Latest(runFolder);
         foreach (var skipped in choice.Skipped)
             remark($"warning: {skipped}");

@@ -141,6 +141,9 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         }
         finally
         {
+            // The system's end waits for calls that are going on. Ranks in processes are there only when their attempt could
+            // not be ended, and those calls return when the processes are gone.
+            ranks.Dispose();
             await system.Terminate().ConfigureAwait(false);
             foreach (var sink in sinks)
                 sink.Dispose();

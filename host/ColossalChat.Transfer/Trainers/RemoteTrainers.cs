@@ -47,7 +47,13 @@ public static class RemoteTrainers
     /// <param name="deadline">Longest wait for the other process.</param>
     public static void Serve(IPeerLinks links, RemoteRank rank, Func<ITrainerRole> make, TimeSpan deadline)
     {
-        using var line = RoleLine.Meet(links, rank.LineName, isCaller: false, deadline);
-        new TrainerServer(line, make).Run();
+        var wait = new Deadline(deadline);
+        while (true)
+        {
+            using var line = RoleLine.Meet(links, rank.LineName, isCaller: false, wait.HasPassed ? TimeSpan.Zero : wait.Left);
+            if (new TrainerServer(line, make).Run() || wait.HasPassed)
+                return;
+            // The other process looked for a short time only and left at the moment of meeting. It comes again.
+        }
     }
 }

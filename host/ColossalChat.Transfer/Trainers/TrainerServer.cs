@@ -9,11 +9,14 @@ internal sealed class TrainerServer(RoleLine line, Func<ITrainerRole> make)
     private ITrainerRole? _role;
 
     /// <summary>Serves until the caller goes away, then disposes the role.</summary>
-    public void Run()
+    /// <returns>False when it went away without a call.</returns>
+    public bool Run()
     {
-        while (Next() is { } body)
+        var isCalled = false;
+        for (; Next() is { } body; isCalled = true)
             Serve(body);
         _role?.Dispose();
+        return isCalled;
     }
 
     // Null when the caller is done with this rank, or dead: either way there is nothing left to do.

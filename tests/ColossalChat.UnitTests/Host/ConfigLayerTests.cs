@@ -20,6 +20,24 @@ public sealed class ConfigLayerTests
         Assert.Equal("main.hocon:1", config.Node("colossalchat.run.folder")!.Location);
     }
 
+    [Fact]
+    public void Nothing_lies_over_an_effective_configuration()
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            // A variable that every process has.
+            File.WriteAllText(file, "variables { x = ${PATH} }");
+
+            Assert.Empty(ConfigLoader.LoadFile(file, []).Problems);
+            Assert.Contains("nor an environment variable", ConfigLoader.LoadEffective(file).Lines(), StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
     [Theory]
     [InlineData("COLOSSALCHAT_ROLES__REWARD__USE", "colossalchat.roles.reward.use")]
     [InlineData("COLOSSALCHAT_RUN__CHECKPOINT_EVERY", "colossalchat.run.checkpoint-every")]

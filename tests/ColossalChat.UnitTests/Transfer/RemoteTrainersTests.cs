@@ -85,6 +85,20 @@ public sealed class RemoteTrainersTests
         await server.WaitAsync(Limit);
     }
 
+    [Fact]
+    public async Task A_caller_that_left_as_they_met_may_come_again()
+    {
+        var links = new InProcessPeerLinks();
+        var role = new EchoTrainer();
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, () => role, Limit));
+        for (var time = 0; time < 3; time++)
+            links.Join(new RankPlace("policy@1.3.calls", 0, 2), Limit).Dispose();
+        using (var trainer = RemoteTrainers.Connect(links, Rank, Limit, () => { }))
+            trainer.Finish(0, apply: true);
+        await server.WaitAsync(Limit);
+        Assert.Equal(["finish 0 True", "dispose"], role.Calls);
+    }
+
     private static async Task With(EchoTrainer role, Action<ITrainerRole> use)
     {
         var links = new InProcessPeerLinks();
