@@ -76,10 +76,22 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(bytesOfParameter * options.Sizes.Parameters, StrategyTeam.TheoreticalBytes(strategy, options));
     }
 
-    [Fact]
-    public void A_served_step_is_read_as_it_was_written()
+    [Theory]
+    [InlineData(double.NaN, null)]
+    [InlineData(double.PositiveInfinity, null)]
+    [InlineData(0.0, 0.0)]
+    [InlineData(1.23456789, 1.235)]
+    [InlineData(-0.0123456789, -0.01235)]
+    public void A_number_is_written_with_four_digits_and_as_null_When_it_is_not_finite(double value, double? written) =>
+        Assert.Equal(written, BenchOutput.Round(value));
+
+    [Theory]
+    [InlineData(2.25)]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    public void A_served_step_is_read_as_it_was_written(double loss)
     {
-        var report = new StepReport(0.5, 2.25) { Forward = 0.125, Exposed = 0.25, Memory = new StepMemory(1, 2, 3, 4, 5), PeakBytes = 7 };
+        var report = new StepReport(0.5, loss) { Forward = 0.125, Exposed = 0.25, Memory = new StepMemory(1, 2, 3, 4, 5), PeakBytes = 7 };
         using var output = new StringWriter();
 
         StepServer.Serve(() => report, new StringReader("step\nstep\n"), output, CancellationToken.None);
