@@ -62,11 +62,11 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
     {
         using var eager = _start(TrainBenchTask.Plain(report.Options, EagerLoop.Name));
         using var mixed = _start(TrainBenchTask.Plain(report.Options, MixedLoop.Name));
-        for (var step = 0; step <= report.Options.Steps; step++)
+        for (var step = 1 - report.Options.WarmUps; step <= report.Options.Steps; step++)
         {
             Say(context, step, report.Options.Steps, "plain loops", cancel);
             var (ours, theirs, theirMixed) = (engine(), Once(eager), Once(mixed));
-            if (step == 0)
+            if (step < 1)
                 continue;
             report.Engine.Add(ours);
             report.Eager.Add(theirs);
@@ -78,11 +78,11 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
     {
         var (alone, together) = (new List<StepReport>(), new List<IReadOnlyList<StepReport>>());
         using var team = new StrategyTeam(report.Options, strategy, _start);
-        for (var step = 0; step <= report.Options.Steps; step++)
+        for (var step = 1 - report.Options.WarmUps; step <= report.Options.Steps; step++)
         {
             Say(context, step, report.Options.Steps, $"{strategy}, {report.Options.Ranks} ranks", cancel);
             var (ours, theirs) = (engine(), team.Step());
-            if (step == 0)
+            if (step < 1)
                 continue;
             alone.Add(ours);
             together.Add(theirs);
@@ -100,6 +100,6 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
     private static void Say(CliContext context, int step, int steps, string what, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
-        context.Error.WriteLine(step == 0 ? $"{what}: warming up ..." : $"{what}: step {step} of {steps}");
+        context.Error.WriteLine(step < 1 ? $"{what}: warming up ..." : $"{what}: step {step} of {steps}");
     }
 }

@@ -37,6 +37,13 @@ public sealed record TrainBenchOptions
     [CliHelp("Timed steps of each side")]
     public int Steps { get; init; } = 4;
 
+    /// <summary>
+    /// Steps of each side before the timed ones. 1 or more; default 3: code is compiled again and the heap grows for several
+    /// steps, and a training run has thousands.
+    /// </summary>
+    [CliHelp("Steps of each side before the timed ones")]
+    public int WarmUps { get; init; } = 3;
+
     /// <summary>Element type of the engine's weights: float32 or bfloat16. Default bfloat16.</summary>
     [CliHelp("float32 or bfloat16")]
     public string Precision { get; init; } = "bfloat16";
@@ -80,8 +87,8 @@ public sealed record TrainBenchOptions
     {
         foreach (var problem in Sizes.Problems())
             yield return problem;
-        if (Batch < 1 || Tokens < 2 || Steps < 1)
-            yield return $"batch is {Batch}, tokens {Tokens}, steps {Steps}; they must be at least 1, 2 and 1.";
+        if (Batch < 1 || Tokens < 2 || Steps < 1 || WarmUps < 1)
+            yield return $"batch is {Batch}, tokens {Tokens}, steps {Steps}, warm-ups {WarmUps}; they must be at least 1, 2, 1 and 1.";
         if (Precision is not ("float32" or "bfloat16"))
             yield return $"precision is {Precision}; it must be float32 or bfloat16.";
         if (StrategyNames.Count == 0)

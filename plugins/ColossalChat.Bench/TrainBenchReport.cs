@@ -89,6 +89,7 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
             ["batch"] = Options.Batch,
             ["tokens"] = Options.Tokens,
             ["steps"] = Options.Steps,
+            ["warm_ups"] = Options.WarmUps,
             ["shape"] = Options.Sizes.ToJson(),
             ["machine"] = Machine(),
         };

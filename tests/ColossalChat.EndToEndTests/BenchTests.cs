@@ -15,7 +15,7 @@ public sealed class BenchTests
         var generate = Json("bench", "generate", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--key-value-heads", "2", "--feed-forward", "128", "--vocabulary", "256", "--sequences", "4", "--new-tokens", "8");
         Assert.True(generate.GetProperty("tokens_per_s").GetDouble() > 0);
         Assert.True(generate.GetProperty("gemm_share").GetDouble() > 0);
-        var train = Json("bench", "train", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--feed-forward", "128", "--vocabulary", "256", "--batch", "2", "--tokens", "32", "--steps", "3");
+        var train = Json("bench", "train", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--feed-forward", "128", "--vocabulary", "256", "--batch", "2", "--tokens", "32", "--steps", "3", "--warm-ups", "1");
         Assert.True(train.GetProperty("tokens_per_s").GetDouble() > 0);
         Assert.True(Positive(train, "baseline_tokens_per_s", "naive_bf16_tokens_per_s", "speedup", "speedup_over_naive_bf16"));
     }
@@ -26,7 +26,7 @@ public sealed class BenchTests
     {
         var train = Json(
             "bench", "train", "--json", "--hidden", "64", "--layers", "2", "--heads", "4", "--feed-forward", "128", "--vocabulary", "256", "--batch", "2",
-            "--tokens", "32", "--steps", "2", "--strategies", "zero2,zero3", "--ranks", "2");
+            "--tokens", "32", "--steps", "2", "--warm-ups", "1", "--strategies", "zero2,zero3", "--ranks", "2");
         var strategies = train.GetProperty("strategies").EnumerateArray().ToArray();
         Assert.Equal(["zero2", "zero3"], strategies.Select(entry => entry.GetProperty("strategy").GetString()));
         foreach (var entry in strategies)

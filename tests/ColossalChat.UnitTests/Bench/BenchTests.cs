@@ -40,7 +40,7 @@ public sealed class BenchTests : PluginConformance
         var node = NewNode();
         var report = await Run(new TrainBenchCommand(task => new SideInThisProcess(task, node)), new TrainBenchOptions
         {
-            Hidden = 32, Layers = 2, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 12, Steps = 2, PeakSeconds = 0.01,
+            Hidden = 32, Layers = 2, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 12, Steps = 2, WarmUps = 1, PeakSeconds = 0.01,
             Precision = precision, Strategies = "none, zero2", Ranks = 1, Json = true,
         }, node);
 
@@ -100,6 +100,25 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(2, lines.Length);
         Assert.Equal(report, JsonSerializer.Deserialize<StepReport>(lines[1]));
         Assert.Throws<UserErrorException>(() => StepServer.Serve(() => report, new StringReader("stop\n"), output, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public async Task Train_gives_every_side_the_same_steps_before_the_timed_ones(int warmUps)
+    {
+        var sides = new Dictionary<string, CountedSide>();
+        var report = await Run(new TrainBenchCommand(task => sides[task.Options.Part] = new CountedSide()), new TrainBenchOptions
+        {
+            Hidden = 32, Layers = 1, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 4, Steps = 2, WarmUps = warmUps,
+            PeakSeconds = 0.001, Strategies = "zero2", Ranks = 2, Json = true,
+        });
+
+        Assert.Equal(warmUps, (int)report["warm_ups"]!);
+        foreach (var part in (string[])[EagerLoop.Name, MixedLoop.Name, "rank:0", "rank:1"])
+            Assert.Equal(warmUps + 2, sides[part].Steps);
+        // A loss that is not a number must not look like a perfect one.
+        Assert.Null(report["baseline_loss"]);
     }
 
     [Fact]
@@ -185,6 +204,20 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(ExitCode.Ok, exit);
         Assert.Equal(1, node.Leases.Taken);
         return JsonNode.Parse(output.ToString())!.AsObject();
+    }
+
+    private sealed class CountedSide : ISteppedProgram
+    {
+        public int Steps { get; private set; }
+
+        public void Begin() => Steps++;
+
+        public StepReport End() => new(1, double.NaN);
+
+        public void Dispose()
+        {
+            // There is nothing behind it.
+        }
     }
 
     // A test has no program of its own to start.
