@@ -20,7 +20,7 @@ public sealed class BenchTests : PluginConformance
         var report = await Run(new GenerateBenchCommand(), new GenerateBenchOptions
         {
             Hidden = 64, Layers = 2, Heads = 4, KeyValueHeads = 2, FeedForward = 96, Vocabulary = 128,
-            Precision = "float32", Sequences = 3, PromptTokens = 5, NewTokens = 6, PeakSeconds = 0.01, Json = true,
+            Precision = "float32", Sequences = 3, PromptTokens = 5, NewTokens = 40, PeakSeconds = 0.01, Json = true,
         });
 
         foreach (var key in (string[])["tokens_per_s", "gemm_share", "gemm_gflops", "gemm_peak_gflops", "peak_rss_bytes"])
