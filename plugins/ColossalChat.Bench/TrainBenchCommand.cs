@@ -88,7 +88,7 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
             together.Add(theirs);
         }
 
-        report.Strategies.Add(StrategyTeam.ToJson(report.Options, strategy, together, alone));
+        report.Strategies.Add(StrategyTeam.ToJson(report, strategy, together, alone));
     }
 
     private static StepReport Once(ISteppedProgram program)

@@ -48,9 +48,9 @@ public sealed record TrainBenchOptions
     [CliHelp("float32 or bfloat16")]
     public string Precision { get; init; } = "bfloat16";
 
-    /// <summary>Sharding strategies to measure with <see cref="Ranks"/> processes each, by comma. Default none of them.</summary>
-    [CliHelp("Sharding strategies to measure besides, by comma, such as zero2,gemini")]
-    public string Strategies { get; init; } = "";
+    /// <summary>Sharding strategies to measure with <see cref="Ranks"/> processes each, by comma; empty for none of them. Default zero2.</summary>
+    [CliHelp("Sharding strategies to measure besides, by comma, such as zero2,gemini; \"\" measures none of them")]
+    public string Strategies { get; init; } = "zero2";
 
     /// <summary>Processes of each strategy; they share the cores and the sequences of a step. 1 or more; default 2.</summary>
     [CliHelp("Processes of each strategy; they share the cores and the sequences")]
@@ -96,7 +96,7 @@ public sealed record TrainBenchOptions
         if (Ranks is < 1 or > 64)
             yield return $"ranks is {Ranks}; it must be from 1 to 64.";
         else if (Batch % Ranks != 0)
-            yield return $"batch is {Batch} and ranks {Ranks}; each rank must get as many sequences.";
+            yield return $"batch is {Batch} and ranks {Ranks}; each rank must get as many sequences, or --strategies \"\" measures no ranks.";
         if (Ranks > 1 && StrategyNames.Contains("none"))
             yield return $"strategies has none, which is for one rank, and ranks is {Ranks}; leave none out or set ranks to 1.";
     }

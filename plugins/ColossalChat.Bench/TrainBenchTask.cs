@@ -22,7 +22,7 @@ internal sealed record TrainBenchTask(TrainBenchOptions Options)
         "bench", "train", "--part", Options.Part, "--hidden", Text(Options.Hidden), "--layers", Text(Options.Layers), "--heads", Text(Options.Heads),
         "--feed-forward", Text(Options.FeedForward), "--vocabulary", Text(Options.Vocabulary), "--batch", Text(Options.Batch), "--tokens", Text(Options.Tokens),
         "--precision", Options.Precision, "--device", Options.Device,
-        .. IsPlain ? (string[])[] : ["--strategies", Options.Strategies, "--ranks", Text(Options.Ranks), "--meet", Options.Meet],
+        "--strategies", Options.Strategies, .. IsPlain ? (string[])[] : ["--ranks", Text(Options.Ranks), "--meet", Options.Meet],
     ];
 
     /// <summary>A plain loop.</summary>

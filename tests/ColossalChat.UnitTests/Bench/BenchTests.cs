@@ -65,6 +65,36 @@ public sealed class BenchTests : PluginConformance
         }
     }
 
+    [Fact]
+    public void Times_of_a_strategy_are_those_of_the_slowest_rank_of_the_median_step()
+    {
+        var peak = new GemmPeak.Rates(50, new Dictionary<string, double>());
+        var report = new TrainBenchReport(new TrainBenchOptions()) { BFloat16Peak = peak, Float32Peak = peak, Operations = [] };
+        StepReport Rank(double total, double communication, double exposed) => new(total, 1) { Communication = communication, Exposed = exposed };
+
+        // The faster rank of the middle step waited longer for the slower one.
+        var entry = StrategyTeam.ToJson(
+            report, "zero2", [[Rank(9, 8, 8), Rank(9.5, 8, 8)], [Rank(3, 1.5, 1.25), Rank(4, 0.75, 0.25)], [Rank(1, 0.5, 0.5), Rank(1, 0.5, 0.5)]], [new StepReport(3, 1)]);
+
+        Assert.Equal((0.75, 0.25, 0.5), ((double)entry["communication_s"]!, (double)entry["exposed_s"]!, (double)entry["overlapped_s"]!));
+        Assert.Equal(0.75, (double)entry["of_one_rank"]!);
+        Assert.Equal(BenchOutput.Round(TrainBenchReport.GigaflopsPerSecond(report.Options, 4) / 50), (double)entry["gemm_share"]!);
+    }
+
+    [Fact]
+    public void A_plain_benchmark_measures_zero2_with_two_ranks_and_its_plain_loops_none()
+    {
+        var options = new TrainBenchOptions();
+
+        Assert.Equal(["zero2"], options.StrategyNames);
+        Assert.Equal(2, options.Ranks);
+        Assert.Empty(options.Problems());
+        Assert.Empty((options with { Batch = 1, Strategies = "" }).Problems());
+
+        // A loop's process must not ask of one sequence that ranks share it.
+        Assert.Equal("", TrainBenchTask.Plain(options, EagerLoop.Name).Arguments.SkipWhile(word => word != "--strategies").ElementAt(1));
+    }
+
     [Theory]
     [InlineData("zero1", 2 + 4 + (12 / 4))]
     [InlineData("zero2", 2 + (16 / 4))]
