@@ -3,7 +3,7 @@ using static ColossalChat.Bench.BenchOutput;
 
 namespace ColossalChat.Bench;
 
-/// <summary>The ranks of one sharding strategy, each a process, that train in turn with the engine of this process.</summary>
+/// <summary>The ranks of one sharding strategy, each a process, that train in turn with the engine alone.</summary>
 internal sealed class StrategyTeam : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-ranks-").FullName;

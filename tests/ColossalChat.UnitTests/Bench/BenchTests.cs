@@ -106,6 +106,18 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(bytesOfParameter * options.Sizes.Parameters, StrategyTeam.TheoreticalBytes(strategy, options));
     }
 
+    [Fact]
+    public void Only_the_loops_run_as_plain_programs_and_the_engine_keeps_what_the_host_tunes()
+    {
+        var options = new TrainBenchOptions();
+
+        Assert.True(TrainBenchTask.Plain(options, MixedLoop.Name).IsPlain);
+        Assert.False(TrainBenchTask.Engine(options).IsPlain);
+        Assert.Contains(EngineSide.Name, TrainBenchTask.Engine(options).Arguments);
+        Assert.DoesNotContain("--meet", TrainBenchTask.Engine(options).Arguments);
+        Assert.Contains("--meet", TrainBenchTask.Rank(options, "zero2", 0, "dir:there").Arguments);
+    }
+
     [Theory]
     [InlineData(double.NaN, null)]
     [InlineData(double.PositiveInfinity, null)]
@@ -147,6 +159,9 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(warmUps, (int)report["warm_ups"]!);
         foreach (var part in (string[])[EagerLoop.Name, MixedLoop.Name, "rank:0", "rank:1"])
             Assert.Equal(warmUps + 2, sides[part].Steps);
+        // Once beside the loops, once beside the ranks.
+        Assert.Equal(2 * (warmUps + 2), sides[EngineSide.Name].Steps);
+        Assert.Equal(CountedSide.PeakBytes, (long)report["peak_rss_bytes"]!);
         // A loss that is not a number must not look like a perfect one.
         Assert.Null(report["baseline_loss"]);
     }
@@ -238,11 +253,13 @@ public sealed class BenchTests : PluginConformance
 
     private sealed class CountedSide : ISteppedProgram
     {
+        public const long PeakBytes = 12345;
+
         public int Steps { get; private set; }
 
         public void Begin() => Steps++;
 
-        public StepReport End() => new(1, double.NaN);
+        public StepReport End() => new(1, double.NaN) { PeakBytes = PeakBytes };
 
         public void Dispose()
         {
