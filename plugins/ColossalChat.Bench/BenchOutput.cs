@@ -17,7 +17,7 @@ internal static class BenchOutput
         }
 
         foreach (var (name, value) in report)
-            context.Out.WriteLine($"{name.Replace('_', ' '),-24} {value?.ToJsonString()}");
+            context.Out.WriteLine($"{name.Replace('_', ' '),-24} {value?.ToJsonString() ?? "null"}");
     }
 
     /// <summary>The machine, for the report.</summary>
@@ -52,6 +52,11 @@ internal static class BenchOutput
             throw new UserErrorException(string.Join(' ', all), ExitCode.Usage);
     }
 
-    /// <summary>Four digits are enough for a measurement.</summary>
-    public static double Round(double value) => value == 0 || !double.IsFinite(value) ? 0 : Math.Round(value, Math.Max(0, 4 - (int)Math.Ceiling(Math.Log10(Math.Abs(value)))));
+    /// <summary>Four digits are enough for a measurement. JSON has no word for what is not finite; null says so, and 0 would look perfect.</summary>
+    public static double? Round(double value)
+    {
+        if (!double.IsFinite(value))
+            return null;
+        return value == 0 ? 0 : Math.Round(value, Math.Max(0, 4 - (int)Math.Ceiling(Math.Log10(Math.Abs(value)))));
+    }
 }

@@ -107,7 +107,8 @@ internal sealed class CollectiveBenchCommand : CliCommand<CollectiveBenchOptions
 
     private static async Task<JsonObject> MeasureAsync(CollectiveBenchOptions options, CliContext context, CancellationToken cancel)
     {
-        using var peer = MpiPeer.Find(out var why);
+        var (peer, why) = await MpiPeer.FindAsync(cancel);
+        using var ownedPeer = peer;
         var (bus, ratio, peerBus) = (new JsonObject(), new JsonObject(), new JsonObject());
         foreach (var ranks in options.Ranks)
         {
@@ -118,7 +119,7 @@ internal sealed class CollectiveBenchCommand : CliCommand<CollectiveBenchOptions
                 context.Error.WriteLine($"{ranks} ranks, round {round} of {Rounds} ...");
                 foreach (var (kind, seconds) in await RankTeam.RunAsync(options.Kinds, ranks, options.Bytes, options.Repetitions, cancel))
                     ours[kind].Add(seconds);
-                if (peer?.Seconds(ranks, options.Bytes, options.Repetitions, out why) is { } peerSeconds)
+                if (peer is not null && await peer.SecondsAsync(ranks, options.Bytes, options.Repetitions, cancel) is { } peerSeconds)
                     theirs.Add(peerSeconds);
             }
 
@@ -131,8 +132,8 @@ internal sealed class CollectiveBenchCommand : CliCommand<CollectiveBenchOptions
             }
         }
 
-        if (why is not null)
-            context.Error.WriteLine(why);
+        if ((why ?? peer?.Why) is { } reason)
+            context.Error.WriteLine(reason);
         return new JsonObject
         {
             ["bus_gb_s"] = bus,

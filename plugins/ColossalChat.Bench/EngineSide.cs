@@ -9,6 +9,8 @@ namespace ColossalChat.Bench;
 /// <summary>The engine as a stage uses it, with clocks around it.</summary>
 internal sealed class EngineSide : IDisposable
 {
+    /// <summary>Its name on the command line, with one rank.</summary>
+    public const string Name = "engine";
     private readonly TimedModel _model;
     private readonly ITrainingEngine _engine;
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 
 namespace ColossalChat.Bench;
@@ -14,36 +13,38 @@ internal sealed class MpiPeer : IDisposable
 
     private string Program => Path.Combine(_folder, "mpi-all-reduce");
 
-    /// <summary>Null when MPICH is not installed; <paramref name="why"/> says what to do.</summary>
-    public static MpiPeer? Find(out string? why)
-    {
-        why = null;
-        if (!IsOnPath("mpicc.mpich") || !IsOnPath("mpiexec.mpich"))
-        {
-            why = "MPICH is not installed, so there is nothing to compare with: apt-get install mpich";
-            return null;
-        }
+    /// <summary>Why the first measurement that failed did; null when none has.</summary>
+    public string? Why { get; private set; }
 
+    /// <summary>Finds MPICH and compiles the comparison.</summary>
+    /// <returns>Null when there is nothing to compare with, and why.</returns>
+    public static async Task<(MpiPeer? Peer, string? Why)> FindAsync(CancellationToken cancel)
+    {
+        if (!IsOnPath("mpicc.mpich") || !IsOnPath("mpiexec.mpich"))
+            return (null, "MPICH is not installed, so there is nothing to compare with: apt-get install mpich");
         var peer = new MpiPeer(Directory.CreateTempSubdirectory("colossalchat-mpi-").FullName);
-        using (var source = typeof(MpiPeer).Assembly.GetManifestResourceStream(Source)!)
-        using (var file = File.Create(Path.Combine(peer._folder, Source)))
-            source.CopyTo(file);
-        if (Run("mpicc.mpich", ["-O2", "-o", peer.Program, Path.Combine(peer._folder, Source)], out var output))
-            return peer;
-        why = $"mpicc.mpich could not compile the comparison: {output}";
-        peer.Dispose();
-        return null;
+        try
+        {
+            if (await peer.CompileAsync(cancel) is not { } problem)
+                return (peer, null);
+            peer.Dispose();
+            return (null, $"mpicc.mpich could not compile the comparison: {problem}");
+        }
+        catch (OperationCanceledException)
+        {
+            peer.Dispose();
+            throw;
+        }
     }
 
-    /// <summary>Median seconds of one all-reduce.</summary>
-    public double? Seconds(int ranks, long bytes, int repetitions, out string? why)
+    /// <summary>Median seconds of one all-reduce; null when it failed, and <see cref="Why"/> keeps the first reason.</summary>
+    public async Task<double?> SecondsAsync(int ranks, long bytes, int repetitions, CancellationToken cancel)
     {
         // More ranks than cores are what is measured, not a mistake.
-        string[] arguments = ["-n", Text(ranks), Program, Text(bytes), Text(repetitions)];
-        why = null;
-        if (Run("mpiexec.mpich", arguments, out var output) && double.TryParse(output.Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds))
+        var end = await ProcessRun.ToEndAsync(new("mpiexec.mpich", ["-n", Text(ranks), Program, Text(bytes), Text(repetitions)]), s_limit, cancel);
+        if (end.IsGood && double.TryParse(end.Output.Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds))
             return seconds;
-        why = $"mpiexec.mpich with {ranks} ranks failed: {output}";
+        Why ??= $"mpiexec.mpich with {ranks} ranks failed: {end.Problem(s_limit)}";
         return null;
     }
 
@@ -55,14 +56,14 @@ internal sealed class MpiPeer : IDisposable
     private static bool IsOnPath(string name) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(folder => File.Exists(Path.Combine(folder, name)));
 
-    private static bool Run(string name, string[] arguments, out string output)
+    // Null, or what is wrong.
+    private async Task<string?> CompileAsync(CancellationToken cancel)
     {
-        var start = new ProcessStartInfo(name, arguments) { RedirectStandardOutput = true };
-        using var process = Process.Start(start)!;
-        output = process.StandardOutput.ReadToEnd();
-        if (process.WaitForExit(s_limit))
-            return process.ExitCode == 0;
-        process.Kill(entireProcessTree: true);
-        return false;
+        var path = Path.Combine(_folder, Source);
+        using (var source = typeof(MpiPeer).Assembly.GetManifestResourceStream(Source)!)
+        using (var file = File.Create(path))
+            await source.CopyToAsync(file, cancel);
+        var end = await ProcessRun.ToEndAsync(new("mpicc.mpich", ["-O2", "-o", Program, path]), s_limit, cancel);
+        return end.IsGood ? null : end.Problem(s_limit);
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Bench;
@@ -14,9 +15,10 @@ internal interface ISteppedProgram : IDisposable
     StepReport End();
 }
 
-/// <summary>One step.</summary>
+/// <summary>One step. As a line between processes it carries a loss that is not a number, which JSON by itself has no word for.</summary>
 /// <param name="Total">Seconds.</param>
 /// <param name="Loss">Nats for each token.</param>
+[JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 internal sealed record StepReport(double Total, double Loss)
 {
     /// <summary>Seconds forward; 0 where it was not measured, as in the two below.</summary>

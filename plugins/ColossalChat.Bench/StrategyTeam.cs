@@ -3,7 +3,7 @@ using static ColossalChat.Bench.BenchOutput;
 
 namespace ColossalChat.Bench;
 
-/// <summary>The ranks of one sharding strategy, each a process, that train in turn with the engine of this process.</summary>
+/// <summary>The ranks of one sharding strategy, each a process, that train in turn with the engine alone.</summary>
 internal sealed class StrategyTeam : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-ranks-").FullName;
@@ -34,15 +34,15 @@ internal sealed class StrategyTeam : IDisposable
     }
 
     /// <summary>What a strategy's steps say.</summary>
-    /// <param name="options">Of the benchmark.</param>
+    /// <param name="report">Of the benchmark, with its peak: the ranks together have the cores that the peak was measured with.</param>
     /// <param name="strategy">Which.</param>
     /// <param name="steps">By step, then by rank.</param>
     /// <param name="alone">Steps of one rank with all threads, made in turn with these.</param>
-    public static JsonObject ToJson(TrainBenchOptions options, string strategy, IReadOnlyList<IReadOnlyList<StepReport>> steps, IReadOnlyList<StepReport> alone)
+    public static JsonObject ToJson(TrainBenchReport report, string strategy, IReadOnlyList<IReadOnlyList<StepReport>> steps, IReadOnlyList<StepReport> alone)
     {
-        // A step takes as long as its slowest rank.
-        var median = steps.OrderBy(ranks => ranks.Max(rank => rank.Total)).ElementAt(steps.Count / 2);
-        var seconds = median.Max(rank => rank.Total);
+        // A step takes as long as its slowest rank; all its times are of that rank, since parts of different ranks have no sum.
+        var (options, slowest) = (report.Options, TrainBenchReport.Median([.. steps.Select(ranks => ranks.MaxBy(rank => rank.Total)!)]));
+        var (seconds, rate) = (slowest.Total, TrainBenchReport.GigaflopsPerSecond(options, slowest.Total));
         var aloneSeconds = TrainBenchReport.Median(alone).Total;
         return new JsonObject
         {
@@ -51,10 +51,12 @@ internal sealed class StrategyTeam : IDisposable
             ["tokens_per_s"] = Round(options.Batch * options.Tokens / seconds),
             ["one_rank_tokens_per_s"] = Round(options.Batch * options.Tokens / aloneSeconds),
             ["of_one_rank"] = Round(aloneSeconds / seconds),
-            ["gflops"] = Round(TrainBenchReport.GigaflopsPerSecond(options, seconds)),
+            ["gflops"] = Round(rate),
+            ["gemm_share"] = Round(rate / report.Peak.GigaflopsPerSecond),
             ["loss"] = Round(steps[^1][0].Loss),
-            ["communication_s"] = Round(median.Max(rank => rank.Communication)),
-            ["exposed_s"] = Round(median.Max(rank => rank.Exposed)),
+            ["communication_s"] = Round(slowest.Communication),
+            ["exposed_s"] = Round(slowest.Exposed),
+            ["overlapped_s"] = Round(slowest.Communication - slowest.Exposed),
             ["theoretical_bytes"] = TheoreticalBytes(strategy, options),
             ["memory_by_rank"] = new JsonArray([.. steps[^1].Select(rank => (JsonNode)TrainBenchReport.Memory(rank))]),
         };

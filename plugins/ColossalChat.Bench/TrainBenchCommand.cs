@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace ColossalChat.Bench;
 
 /// <summary>
-/// Training through the engine against plain loops written by the book, step by step in turn, each loop in a process of its
-/// own; then strategy by strategy, with ranks as processes.
+/// Training through the engine against plain loops written by the book, step by step in turn, each side in a process of its
+/// own: what the yardsticks leave on this one's heap is nobody's. Then strategy by strategy, with ranks as processes.
 /// </summary>
 /// <param name="start">Starts one side; null starts a child process of this program.</param>
 internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? start = null) : CliCommand<TrainBenchOptions>
@@ -47,26 +47,30 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
         context.Error.WriteLine("measuring every operation alone ...");
         var operations = OperationTimes.Measure(sizes, options.Batch, options.Tokens, Precision(options.Precision)!.Value, on);
         var report = new TrainBenchReport(options) { BFloat16Peak = bfloat16Peak, Float32Peak = float32Peak, Operations = operations };
-        var (step, owner) = new TrainBenchTask(options).Open(context.Node, cancel);
-        using (owner)
+        try
         {
-            AgainstPlainLoops(report, step, context, cancel);
+            using var engine = _start(TrainBenchTask.Engine(options));
+            AgainstPlainLoops(report, engine, context, cancel);
             foreach (var strategy in options.StrategyNames)
-                WithStrategy(report, strategy, step, context, cancel);
+                WithStrategy(report, strategy, engine, context, cancel);
+            return report;
         }
-
-        return report;
+        catch (UserErrorException) when (cancel.IsCancellationRequested)
+        {
+            // Ctrl+C reaches the children as well; that they ended is no failure then.
+            throw new OperationCanceledException(cancel);
+        }
     }
 
-    private void AgainstPlainLoops(TrainBenchReport report, Func<StepReport> engine, CliContext context, CancellationToken cancel)
+    private void AgainstPlainLoops(TrainBenchReport report, ISteppedProgram engine, CliContext context, CancellationToken cancel)
     {
         using var eager = _start(TrainBenchTask.Plain(report.Options, EagerLoop.Name));
         using var mixed = _start(TrainBenchTask.Plain(report.Options, MixedLoop.Name));
-        for (var step = 0; step <= report.Options.Steps; step++)
+        for (var step = 1 - report.Options.WarmUps; step <= report.Options.Steps; step++)
         {
             Say(context, step, report.Options.Steps, "plain loops", cancel);
-            var (ours, theirs, theirMixed) = (engine(), Once(eager), Once(mixed));
-            if (step == 0)
+            var (ours, theirs, theirMixed) = (Once(engine), Once(eager), Once(mixed));
+            if (step < 1)
                 continue;
             report.Engine.Add(ours);
             report.Eager.Add(theirs);
@@ -74,21 +78,21 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
         }
     }
 
-    private void WithStrategy(TrainBenchReport report, string strategy, Func<StepReport> engine, CliContext context, CancellationToken cancel)
+    private void WithStrategy(TrainBenchReport report, string strategy, ISteppedProgram engine, CliContext context, CancellationToken cancel)
     {
         var (alone, together) = (new List<StepReport>(), new List<IReadOnlyList<StepReport>>());
         using var team = new StrategyTeam(report.Options, strategy, _start);
-        for (var step = 0; step <= report.Options.Steps; step++)
+        for (var step = 1 - report.Options.WarmUps; step <= report.Options.Steps; step++)
         {
             Say(context, step, report.Options.Steps, $"{strategy}, {report.Options.Ranks} ranks", cancel);
-            var (ours, theirs) = (engine(), team.Step());
-            if (step == 0)
+            var (ours, theirs) = (Once(engine), team.Step());
+            if (step < 1)
                 continue;
             alone.Add(ours);
             together.Add(theirs);
         }
 
-        report.Strategies.Add(StrategyTeam.ToJson(report.Options, strategy, together, alone));
+        report.Strategies.Add(StrategyTeam.ToJson(report, strategy, together, alone));
     }
 
     private static StepReport Once(ISteppedProgram program)
@@ -100,6 +104,6 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
     private static void Say(CliContext context, int step, int steps, string what, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
-        context.Error.WriteLine(step == 0 ? $"{what}: warming up ..." : $"{what}: step {step} of {steps}");
+        context.Error.WriteLine(step < 1 ? $"{what}: warming up ..." : $"{what}: step {step} of {steps}");
     }
 }

@@ -37,13 +37,20 @@ public sealed record TrainBenchOptions
     [CliHelp("Timed steps of each side")]
     public int Steps { get; init; } = 4;
 
+    /// <summary>
+    /// Steps of each side before the timed ones. 1 or more; default 3: code is compiled again and the heap grows for several
+    /// steps, and a training run has thousands.
+    /// </summary>
+    [CliHelp("Steps of each side before the timed ones")]
+    public int WarmUps { get; init; } = 3;
+
     /// <summary>Element type of the engine's weights: float32 or bfloat16. Default bfloat16.</summary>
     [CliHelp("float32 or bfloat16")]
     public string Precision { get; init; } = "bfloat16";
 
-    /// <summary>Sharding strategies to measure with <see cref="Ranks"/> processes each, by comma. Default none of them.</summary>
-    [CliHelp("Sharding strategies to measure besides, by comma, such as zero2,gemini")]
-    public string Strategies { get; init; } = "";
+    /// <summary>Sharding strategies to measure with <see cref="Ranks"/> processes each, by comma; empty for none of them. Default zero2.</summary>
+    [CliHelp("Sharding strategies to measure besides, by comma, such as zero2,gemini; \"\" measures none of them")]
+    public string Strategies { get; init; } = "zero2";
 
     /// <summary>Processes of each strategy; they share the cores and the sequences of a step. 1 or more; default 2.</summary>
     [CliHelp("Processes of each strategy; they share the cores and the sequences")]
@@ -80,8 +87,8 @@ public sealed record TrainBenchOptions
     {
         foreach (var problem in Sizes.Problems())
             yield return problem;
-        if (Batch < 1 || Tokens < 2 || Steps < 1)
-            yield return $"batch is {Batch}, tokens {Tokens}, steps {Steps}; they must be at least 1, 2 and 1.";
+        if (Batch < 1 || Tokens < 2 || Steps < 1 || WarmUps < 1)
+            yield return $"batch is {Batch}, tokens {Tokens}, steps {Steps}, warm-ups {WarmUps}; they must be at least 1, 2, 1 and 1.";
         if (Precision is not ("float32" or "bfloat16"))
             yield return $"precision is {Precision}; it must be float32 or bfloat16.";
         if (StrategyNames.Count == 0)
@@ -89,7 +96,7 @@ public sealed record TrainBenchOptions
         if (Ranks is < 1 or > 64)
             yield return $"ranks is {Ranks}; it must be from 1 to 64.";
         else if (Batch % Ranks != 0)
-            yield return $"batch is {Batch} and ranks {Ranks}; each rank must get as many sequences.";
+            yield return $"batch is {Batch} and ranks {Ranks}; each rank must get as many sequences, or --strategies \"\" measures no ranks.";
         if (Ranks > 1 && StrategyNames.Contains("none"))
             yield return $"strategies has none, which is for one rank, and ranks is {Ranks}; leave none out or set ranks to 1.";
     }

@@ -13,6 +13,9 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
     /// <summary>Products alone, in float32.</summary>
     public required GemmPeak.Rates Float32Peak { get; init; }
 
+    /// <summary>Products alone, in the engine's element type.</summary>
+    public GemmPeak.Rates Peak => Options.Precision == "float32" ? Float32Peak : BFloat16Peak;
+
     /// <summary>Operations alone.</summary>
     public required IReadOnlyList<OperationTimes.Row> Operations { get; init; }
 
@@ -52,7 +55,6 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
     public JsonObject ToJson()
     {
         var (engine, eager, mixed, tokens) = (Median(Engine), Median(Eager), Median(Mixed), Options.Batch * Options.Tokens);
-        var peak = Options.Precision == "float32" ? Float32Peak : BFloat16Peak;
         var rate = GigaflopsPerSecond(Options, engine.Total);
         return new JsonObject
         {
@@ -62,13 +64,13 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
             ["speedup"] = Round(eager.Total / engine.Total),
             ["speedup_over_naive_bf16"] = Round(mixed.Total / engine.Total),
             ["gflops"] = Round(rate),
-            ["gemm_share"] = Round(rate / peak.GigaflopsPerSecond),
-            ["gemm_peak_gflops"] = Round(peak.GigaflopsPerSecond),
+            ["gemm_share"] = Round(rate / Peak.GigaflopsPerSecond),
+            ["gemm_peak_gflops"] = Round(Peak.GigaflopsPerSecond),
             ["gemm_peak_bf16_gflops"] = Round(BFloat16Peak.GigaflopsPerSecond),
             ["gemm_peak_fp32_gflops"] = Round(Float32Peak.GigaflopsPerSecond),
             ["gemm_ratio_bf16_fp32"] = Round(BFloat16Peak.GigaflopsPerSecond / Float32Peak.GigaflopsPerSecond),
             ["gemm_peak_rows"] = tokens,
-            ["gemm_peak_by_matrix"] = peak.ToJson(),
+            ["gemm_peak_by_matrix"] = Peak.ToJson(),
             ["operations"] = OperationTimes.ToJson(Operations),
             ["phases"] = new JsonObject
             {
@@ -76,9 +78,9 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
                 ["backward_s"] = Round(engine.Backward),
                 ["optimizer_s"] = Round(engine.Optimizer),
             },
-            ["memory"] = Memory(engine),
+            ["memory"] = Memory(Engine[^1]),
             ["theoretical_bytes"] = StrategyTeam.TheoreticalBytes("none", Options),
-            ["peak_rss_bytes"] = PeakMemory(),
+            ["peak_rss_bytes"] = Engine[^1].PeakBytes,
             ["baseline_peak_rss_bytes"] = Eager[^1].PeakBytes,
             ["naive_bf16_peak_rss_bytes"] = Mixed[^1].PeakBytes,
             ["loss"] = Round(Engine[^1].Loss),
@@ -89,6 +91,7 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
             ["batch"] = Options.Batch,
             ["tokens"] = Options.Tokens,
             ["steps"] = Options.Steps,
+            ["warm_ups"] = Options.WarmUps,
             ["shape"] = Options.Sizes.ToJson(),
             ["machine"] = Machine(),
         };

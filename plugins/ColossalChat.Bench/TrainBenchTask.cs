@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace ColossalChat.Bench;
 
-/// <summary>One side of <c>bench train</c>: a plain loop, or a rank of the engine. It runs in this process or in a child.</summary>
+/// <summary>One side of <c>bench train</c>: a plain loop, the engine alone, or a rank of it. It runs in this process or in a child.</summary>
 /// <param name="Options">Of the benchmark; part, meeting place and strategy say which side it is.</param>
 internal sealed record TrainBenchTask(TrainBenchOptions Options)
 {
@@ -22,13 +22,17 @@ internal sealed record TrainBenchTask(TrainBenchOptions Options)
         "bench", "train", "--part", Options.Part, "--hidden", Text(Options.Hidden), "--layers", Text(Options.Layers), "--heads", Text(Options.Heads),
         "--feed-forward", Text(Options.FeedForward), "--vocabulary", Text(Options.Vocabulary), "--batch", Text(Options.Batch), "--tokens", Text(Options.Tokens),
         "--precision", Options.Precision, "--device", Options.Device,
-        .. IsPlain ? (string[])[] : ["--strategies", Options.Strategies, "--ranks", Text(Options.Ranks), "--meet", Options.Meet],
+        "--strategies", Options.Strategies, .. Options.Meet.Length == 0 ? (string[])[] : ["--ranks", Text(Options.Ranks), "--meet", Options.Meet],
     ];
 
     /// <summary>A plain loop.</summary>
     /// <param name="options">Of the benchmark.</param>
     /// <param name="name">Which.</param>
     public static TrainBenchTask Plain(TrainBenchOptions options, string name) => new(options with { Part = name, Strategies = "" });
+
+    /// <summary>The engine with one rank, which has all cores.</summary>
+    /// <param name="options">Of the benchmark.</param>
+    public static TrainBenchTask Engine(TrainBenchOptions options) => new(options with { Part = EngineSide.Name, Strategies = "" });
 
     /// <summary>A rank.</summary>
     /// <param name="options">Of the benchmark.</param>
@@ -52,14 +56,14 @@ internal sealed record TrainBenchTask(TrainBenchOptions Options)
                     ? new EagerLoop(Options.Sizes, on, LearningRate)
                     : new MixedLoop(Options.Sizes, on, LearningRate));
                 return (() => loop.TimedStep(batch.TokenIds), scope);
-            case { Length: 0 }:
+            case EngineSide.Name:
                 return OpenEngine(node, on, NewBatch(Options, on), scope, cancel);
             case var part when part.StartsWith(RankPrefix, StringComparison.Ordinal) && int.TryParse(part[RankPrefix.Length..], CultureInfo.InvariantCulture, out var rank):
                 var peers = Options.Ranks == 1 ? node.Peers : node.PeersAt(Options.Meet);
                 var there = new NodeElsewhere(node, peers) { Place = new RankPlace("bench-train", rank, Options.Ranks), Sharding = Options.Strategies };
                 return OpenEngine(there, on, NewBatch(Options, on, rank), scope, cancel);
             default:
-                throw new UserErrorException($"part is {Options.Part}; it must be {EagerLoop.Name}, {MixedLoop.Name} or {RankPrefix}N.", ExitCode.Usage);
+                throw new UserErrorException($"part is {Options.Part}; it must be {EagerLoop.Name}, {MixedLoop.Name}, {EngineSide.Name} or {RankPrefix}N.", ExitCode.Usage);
         }
     }
 

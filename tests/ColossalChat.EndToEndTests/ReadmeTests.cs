@@ -21,7 +21,7 @@ public sealed partial class ReadmeTests
         ("FILE", "alpaca.json"),
         ("DIR", "models/policy"),
         ("TEXT", "'Once upon a time'"),
-        ("bench train", "bench train --hidden 64 --layers 2 --heads 4 --feed-forward 128 --vocabulary 256 --batch 2 --tokens 32 --steps 3"),
+        ("bench train", "bench train --hidden 64 --layers 2 --heads 4 --feed-forward 128 --vocabulary 256 --batch 2 --tokens 32 --steps 3 --warm-ups 1"),
         ("bench generate", "bench generate --hidden 64 --layers 2 --heads 4 --key-value-heads 2 --feed-forward 128 --vocabulary 256 --sequences 4 --new-tokens 8"),
         ("bench collective", "bench collective --bytes 65536 --ranks 2 --repetitions 2"),
     ];

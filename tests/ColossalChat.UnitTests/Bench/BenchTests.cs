@@ -20,7 +20,7 @@ public sealed class BenchTests : PluginConformance
         var report = await Run(new GenerateBenchCommand(), new GenerateBenchOptions
         {
             Hidden = 64, Layers = 2, Heads = 4, KeyValueHeads = 2, FeedForward = 96, Vocabulary = 128,
-            Precision = "float32", Sequences = 3, PromptTokens = 5, NewTokens = 6, PeakSeconds = 0.01, Json = true,
+            Precision = "float32", Sequences = 3, PromptTokens = 5, NewTokens = 40, PeakSeconds = 0.01, Json = true,
         });
 
         foreach (var key in (string[])["tokens_per_s", "gemm_share", "gemm_gflops", "gemm_peak_gflops", "peak_rss_bytes"])
@@ -40,7 +40,7 @@ public sealed class BenchTests : PluginConformance
         var node = NewNode();
         var report = await Run(new TrainBenchCommand(task => new SideInThisProcess(task, node)), new TrainBenchOptions
         {
-            Hidden = 32, Layers = 2, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 12, Steps = 2, PeakSeconds = 0.01,
+            Hidden = 32, Layers = 2, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 12, Steps = 2, WarmUps = 1, PeakSeconds = 0.01,
             Precision = precision, Strategies = "none, zero2", Ranks = 1, Json = true,
         }, node);
 
@@ -65,6 +65,36 @@ public sealed class BenchTests : PluginConformance
         }
     }
 
+    [Fact]
+    public void Times_of_a_strategy_are_those_of_the_slowest_rank_of_the_median_step()
+    {
+        var peak = new GemmPeak.Rates(50, new Dictionary<string, double>());
+        var report = new TrainBenchReport(new TrainBenchOptions()) { BFloat16Peak = peak, Float32Peak = peak, Operations = [] };
+        StepReport Rank(double total, double communication, double exposed) => new(total, 1) { Communication = communication, Exposed = exposed };
+
+        // The faster rank of the middle step waited longer for the slower one.
+        var entry = StrategyTeam.ToJson(
+            report, "zero2", [[Rank(9, 8, 8), Rank(9.5, 8, 8)], [Rank(3, 1.5, 1.25), Rank(4, 0.75, 0.25)], [Rank(1, 0.5, 0.5), Rank(1, 0.5, 0.5)]], [new StepReport(3, 1)]);
+
+        Assert.Equal((0.75, 0.25, 0.5), ((double)entry["communication_s"]!, (double)entry["exposed_s"]!, (double)entry["overlapped_s"]!));
+        Assert.Equal(0.75, (double)entry["of_one_rank"]!);
+        Assert.Equal(BenchOutput.Round(TrainBenchReport.GigaflopsPerSecond(report.Options, 4) / 50), (double)entry["gemm_share"]!);
+    }
+
+    [Fact]
+    public void A_plain_benchmark_measures_zero2_with_two_ranks_and_its_plain_loops_none()
+    {
+        var options = new TrainBenchOptions();
+
+        Assert.Equal(["zero2"], options.StrategyNames);
+        Assert.Equal(2, options.Ranks);
+        Assert.Empty(options.Problems());
+        Assert.Empty((options with { Batch = 1, Strategies = "" }).Problems());
+
+        // A loop's process must not ask of one sequence that ranks share it.
+        Assert.Equal("", TrainBenchTask.Plain(options, EagerLoop.Name).Arguments.SkipWhile(word => word != "--strategies").ElementAt(1));
+    }
+
     [Theory]
     [InlineData("zero1", 2 + 4 + (12 / 4))]
     [InlineData("zero2", 2 + (16 / 4))]
@@ -77,9 +107,33 @@ public sealed class BenchTests : PluginConformance
     }
 
     [Fact]
-    public void A_served_step_is_read_as_it_was_written()
+    public void Only_the_loops_run_as_plain_programs_and_the_engine_keeps_what_the_host_tunes()
     {
-        var report = new StepReport(0.5, 2.25) { Forward = 0.125, Exposed = 0.25, Memory = new StepMemory(1, 2, 3, 4, 5), PeakBytes = 7 };
+        var options = new TrainBenchOptions();
+
+        Assert.True(TrainBenchTask.Plain(options, MixedLoop.Name).IsPlain);
+        Assert.False(TrainBenchTask.Engine(options).IsPlain);
+        Assert.Contains(EngineSide.Name, TrainBenchTask.Engine(options).Arguments);
+        Assert.DoesNotContain("--meet", TrainBenchTask.Engine(options).Arguments);
+        Assert.Contains("--meet", TrainBenchTask.Rank(options, "zero2", 0, "dir:there").Arguments);
+    }
+
+    [Theory]
+    [InlineData(double.NaN, null)]
+    [InlineData(double.PositiveInfinity, null)]
+    [InlineData(0.0, 0.0)]
+    [InlineData(1.23456789, 1.235)]
+    [InlineData(-0.0123456789, -0.01235)]
+    public void A_number_is_written_with_four_digits_and_as_null_When_it_is_not_finite(double value, double? written) =>
+        Assert.Equal(written, BenchOutput.Round(value));
+
+    [Theory]
+    [InlineData(2.25)]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    public void A_served_step_is_read_as_it_was_written(double loss)
+    {
+        var report = new StepReport(0.5, loss) { Forward = 0.125, Exposed = 0.25, Memory = new StepMemory(1, 2, 3, 4, 5), PeakBytes = 7 };
         using var output = new StringWriter();
 
         StepServer.Serve(() => report, new StringReader("step\nstep\n"), output, CancellationToken.None);
@@ -88,6 +142,28 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(2, lines.Length);
         Assert.Equal(report, JsonSerializer.Deserialize<StepReport>(lines[1]));
         Assert.Throws<UserErrorException>(() => StepServer.Serve(() => report, new StringReader("stop\n"), output, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public async Task Train_gives_every_side_the_same_steps_before_the_timed_ones(int warmUps)
+    {
+        var sides = new Dictionary<string, CountedSide>();
+        var report = await Run(new TrainBenchCommand(task => sides[task.Options.Part] = new CountedSide()), new TrainBenchOptions
+        {
+            Hidden = 32, Layers = 1, Heads = 2, FeedForward = 48, Vocabulary = 64, Batch = 2, Tokens = 4, Steps = 2, WarmUps = warmUps,
+            PeakSeconds = 0.001, Strategies = "zero2", Ranks = 2, Json = true,
+        });
+
+        Assert.Equal(warmUps, (int)report["warm_ups"]!);
+        foreach (var part in (string[])[EagerLoop.Name, MixedLoop.Name, "rank:0", "rank:1"])
+            Assert.Equal(warmUps + 2, sides[part].Steps);
+        // Once beside the loops, once beside the ranks.
+        Assert.Equal(2 * (warmUps + 2), sides[EngineSide.Name].Steps);
+        Assert.Equal(CountedSide.PeakBytes, (long)report["peak_rss_bytes"]!);
+        // A loss that is not a number must not look like a perfect one.
+        Assert.Null(report["baseline_loss"]);
     }
 
     [Fact]
@@ -173,6 +249,22 @@ public sealed class BenchTests : PluginConformance
         Assert.Equal(ExitCode.Ok, exit);
         Assert.Equal(1, node.Leases.Taken);
         return JsonNode.Parse(output.ToString())!.AsObject();
+    }
+
+    private sealed class CountedSide : ISteppedProgram
+    {
+        public const long PeakBytes = 12345;
+
+        public int Steps { get; private set; }
+
+        public void Begin() => Steps++;
+
+        public StepReport End() => new(1, double.NaN) { PeakBytes = PeakBytes };
+
+        public void Dispose()
+        {
+            // There is nothing behind it.
+        }
     }
 
     // A test has no program of its own to start.
