@@ -70,9 +70,9 @@ public sealed record RunRoles
 
     /// <summary>
     /// Ranks 0 and up of each model of <see cref="StagePlan.ModelsTrained"/>, as many of every model. A maker gets the
-    /// attempt's number: ranks of different attempts must never meet.
+    /// attempt's number, since ranks of different attempts must never meet, and its end, after which none waits for the others.
     /// </summary>
-    public required IReadOnlyDictionary<TrainerId, Func<long, ITrainerRole>> Trainers { get; init; }
+    public required IReadOnlyDictionary<TrainerId, Func<long, CancellationToken, ITrainerRole>> Trainers { get; init; }
 }
 
 /// <summary>Takes what happens in a run. Called from actor threads, one call at a time.</summary>

@@ -86,8 +86,8 @@ internal sealed class FakeWorld
         Trainers = Trainers(models),
     };
 
-    private Dictionary<TrainerId, Func<long, ITrainerRole>> Trainers(string[] models) => models.ToDictionary(
-        model => new TrainerId(model, 0), model => (Func<long, ITrainerRole>)(_ => Count($"trainers.{model}", new FakeTrainer(this, model))));
+    private Dictionary<TrainerId, Func<long, CancellationToken, ITrainerRole>> Trainers(string[] models) => models.ToDictionary(
+        model => new TrainerId(model, 0), model => (Func<long, CancellationToken, ITrainerRole>)((_, _) => Count($"trainers.{model}", new FakeTrainer(this, model))));
 }
 
 internal sealed class FakePrompts(FakeWorld world) : IPromptSource

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using ColossalChat.Contracts;
+using ColossalChat.Transfer;
 using Xunit;
 
 namespace ColossalChat.Cluster.Tests;
@@ -54,8 +55,30 @@ public sealed class RankTests
     {
         await using var run = new RunHarness { Plan = RunHarness.OfflinePlan };
         _ = new Ranks(run, 2);
-        run.Roles = run.Roles! with { Trainers = new Dictionary<TrainerId, Func<long, ITrainerRole>> { [new("policy", 1)] = run.Roles.Trainers[new("policy", 1)] } };
+        run.Roles = run.Roles! with { Trainers = new Dictionary<TrainerId, Func<long, CancellationToken, ITrainerRole>> { [new("policy", 1)] = run.Roles.Trainers[new("policy", 1)] } };
         Assert.Contains("trainers.policy", (await Assert.ThrowsAsync<UserErrorException>(() => run.RunAsync())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_rank_that_cannot_be_made_does_not_keep_the_others_waiting()
+    {
+        await using var run = new RunHarness { Plan = RunHarness.OfflinePlan };
+        _ = new Ranks(run, 2);
+        run.Flow = run.Flow with { CancelGrace = TimeSpan.FromSeconds(5) };
+        var (links, made) = (new InProcessPeerLinks(), run.Roles!.Trainers);
+        run.Roles = run.Roles with
+        {
+            Trainers = made.ToDictionary(maker => maker.Key, maker => (Func<long, CancellationToken, ITrainerRole>)((attempt, cancel) =>
+            {
+                if (attempt == 1 && maker.Key.Rank == 1)
+                    throw new InvalidOperationException("no memory");
+                links.Until(cancel).Join(new RankPlace($"policy.{attempt}", maker.Key.Rank, 2), TimeSpan.FromMinutes(10)).Dispose();
+                return maker.Value(attempt, cancel);
+            })),
+        };
+
+        Assert.Null((await run.RunAsync()).Failure);
+        Assert.Contains("no memory", Assert.Single(run.Notes, note => note.Kind == "restart").Message, StringComparison.Ordinal);
     }
 
     private sealed class Ranks
@@ -67,7 +90,7 @@ public sealed class RankTests
             run.Roles = run.World.OfflineRoles() with
             {
                 Trainers = Enumerable.Range(0, ranks).ToDictionary(
-                    rank => new TrainerId("policy", rank), rank => (Func<long, ITrainerRole>)(_ => new RankTrainer(this, rank))),
+                    rank => new TrainerId("policy", rank), rank => (Func<long, CancellationToken, ITrainerRole>)((_, _) => new RankTrainer(this, rank))),
             };
         }
 

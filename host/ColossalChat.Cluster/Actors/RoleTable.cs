@@ -40,7 +40,7 @@ internal sealed class RoleTable
         var (table, plan, roles) = (new RoleTable(), flow.Definition.Plan, flow.Definition.Roles);
         foreach (var (id, make) in roles.Trainers.Where(trainer => plan.ModelsTrained.Contains(trainer.Key.Model)))
             table.Trainers[id] = table._roles[RoleSlots.Of(id)] = context.ActorOf(
-                Props.Create(() => new TrainerActor(flow, id, () => make(flow.Epoch), from)), RoleSlots.Of(id));
+                Props.Create(() => new TrainerActor(flow, id, () => make(flow.Epoch, flow.Cancel), from)), RoleSlots.Of(id));
 
         if (plan.Flow == FlowKind.Offline)
             table.Batches = table._roles[RoleSlots.Batches] = context.ActorOf(

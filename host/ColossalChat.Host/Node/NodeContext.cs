@@ -74,7 +74,9 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 
     public IBlobLane Blobs { get; } = new InProcessBlobLane();
 
-    public IPeerLinks Peers { get; } = new InProcessPeerLinks();
+    public PeerLinks Peers { get; } = new InProcessPeerLinks();
+
+    IPeerLinks INodeContext.Peers => Peers;
 
     /// <inheritdoc/>
     public IPeerLinks PeersAt(string address) => PeerAddress.Open(address);

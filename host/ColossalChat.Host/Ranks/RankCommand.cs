@@ -54,7 +54,7 @@ internal sealed class RankCommand(HostServices host) : CliCommand<RankOptions>
         var peers = PeerAddress.Open(options.Meet);
         using var node = new NodeContext(NodeSetup.Of(bound, catalog, options.RunFolder, log));
         RemoteTrainers.Serve(
-            peers, rank, () => layout.Make(node, bound.Settings, rank.Model, rank.Rank, rank.Attempt, peers), RankLayout.StartDeadline);
+            peers, rank, cancel => layout.Make(node, bound.Settings, rank.Model, rank.Rank, rank.Attempt, peers.Until(cancel)), RankLayout.StartDeadline);
     }
 
     // Ranks wait for each other in the middle of their work, so each needs a thread that is nobody else's.

@@ -19,6 +19,7 @@ internal sealed class RankProcesses : IDisposable
 
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(10);
+    private readonly TimeSpan _farewell;
     private readonly Lock _lock = new();
     private readonly Dictionary<(int Process, long Attempt), Child> _children = [];
     private readonly RankLayout _layout;
@@ -35,6 +36,9 @@ internal sealed class RankProcesses : IDisposable
     public RankProcesses(BoundRun bound, HostServices host, string runFolder, INodeLog log)
     {
         (_layout, _log) = (new RankLayout(bound.Settings.Trainer), log);
+        // A rank that loads its model hears of nothing, and the end of an attempt does not wait longer than this.
+        var half = bound.Settings.Flow.CancelGrace / 2;
+        _farewell = half < s_farewell ? half : s_farewell;
         var config = Path.Combine(_folder, "run.hocon");
         File.WriteAllText(config, bound.EffectiveText());
         var folders = host.Catalog.Folders.Except(HostServices.ShippedFolders).SelectMany(folder => (string[])["--plugins", folder]);
@@ -45,13 +49,13 @@ internal sealed class RankProcesses : IDisposable
     public string Address => $"dir:{_folder}";
 
     /// <summary>A trainer whose rank computes in its process.</summary>
-    public ITrainerRole Connect(string model, int rank, long attempt)
+    public ITrainerRole Connect(string model, int rank, long attempt, CancellationToken cancel)
     {
         var key = (_layout.ProcessOf(rank)!.Value, attempt);
         var child = Enter(key);
         try
         {
-            return Meet(child, new RemoteRank(model, rank, attempt), () => Leave(key));
+            return Meet(child, new RemoteRank(model, rank, attempt), () => Leave(key), cancel);
         }
         catch
         {
@@ -85,14 +89,14 @@ internal sealed class RankProcesses : IDisposable
     }
 
     // Looks after the child between short waits: one that ended at its start would be waited for in vain.
-    private ITrainerRole Meet(Child child, RemoteRank rank, Action ended)
+    private ITrainerRole Meet(Child child, RemoteRank rank, Action ended, CancellationToken cancel)
     {
         var began = Stopwatch.GetTimestamp();
         while (true)
         {
             try
             {
-                return RemoteTrainers.Connect(PeerAddress.Open(Address), rank, s_look, ended);
+                return RemoteTrainers.Connect(PeerAddress.Open(Address), rank, s_look, ended, cancel);
             }
             catch (TimeoutException) when (!child.HasExited && Stopwatch.GetElapsedTime(began) < RankLayout.StartDeadline)
             {
@@ -120,13 +124,15 @@ internal sealed class RankProcesses : IDisposable
 
     private void Leave((int Process, long Attempt) key)
     {
+        Child? child;
         lock (_lock)
         {
-            if (!_children.TryGetValue(key, out var child) || --child.Users > 0)
+            if (!_children.TryGetValue(key, out child) || --child.Users > 0)
                 return;
             _children.Remove(key);
-            child.End(s_farewell);
         }
+
+        child.End(_farewell);
     }
 
     // The program is its own executable, or dotnet with an assembly.

@@ -14,7 +14,7 @@ internal sealed class TrainerRanks : IDisposable
     private readonly NodeContext _node;
     private readonly Func<NodeContext> _newNode;
     private readonly RankProcesses? _processes;
-    private readonly IPeerLinks _peers;
+    private readonly PeerLinks _peers;
 
     private TrainerRanks(RunSettings settings, NodeContext node, Func<NodeContext> newNode, RankProcesses? processes)
     {
@@ -42,23 +42,23 @@ internal sealed class TrainerRanks : IDisposable
     }
 
     /// <summary>Makers by model and rank.</summary>
-    public IReadOnlyDictionary<TrainerId, Func<long, ITrainerRole>> Makers(IReadOnlyList<string> models) => models
+    public IReadOnlyDictionary<TrainerId, Func<long, CancellationToken, ITrainerRole>> Makers(IReadOnlyList<string> models) => models
         .SelectMany(model => _layout.Ranks, (model, rank) => new TrainerId(model, rank))
-        .ToDictionary(trainer => trainer, trainer => (Func<long, ITrainerRole>)(attempt => Make(trainer, attempt)));
+        .ToDictionary(trainer => trainer, trainer => (Func<long, CancellationToken, ITrainerRole>)((attempt, cancel) => Make(trainer, attempt, cancel)));
 
     /// <inheritdoc/>
     public void Dispose() => _processes?.Dispose();
 
-    private ITrainerRole Make(TrainerId trainer, long attempt)
+    private ITrainerRole Make(TrainerId trainer, long attempt, CancellationToken cancel)
     {
         if (trainer.Rank == 0)
-            return _layout.Make(_node, _settings, trainer.Model, 0, attempt, _peers);
+            return _layout.Make(_node, _settings, trainer.Model, 0, attempt, _peers.Until(cancel));
         if (_processes is not null)
-            return _processes.Connect(trainer.Model, trainer.Rank, attempt);
+            return _processes.Connect(trainer.Model, trainer.Rank, attempt, cancel);
         var node = _newNode();
         try
         {
-            return new OwnedTrainer(_layout.Make(node, _settings, trainer.Model, trainer.Rank, attempt, _peers), node);
+            return new OwnedTrainer(_layout.Make(node, _settings, trainer.Model, trainer.Rank, attempt, _peers.Until(cancel)), node);
         }
         catch
         {

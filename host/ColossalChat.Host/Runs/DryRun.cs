@@ -37,7 +37,7 @@ internal static class DryRun
     private static void Make(RunRoles makers, List<object> made, RunSettings settings, NodeContext node, CancellationToken cancel)
     {
         using var lease = node.Devices.Take(settings.Device, cancel);
-        Func<object>?[] all = [makers.Rollout, makers.Experience, .. makers.Scorers.Values, .. makers.Trainers.Where(trainer => trainer.Key.Rank == 0).Select(trainer => (Func<object>)(() => trainer.Value(0)))];
+        Func<object>?[] all = [makers.Rollout, makers.Experience, .. makers.Scorers.Values, .. makers.Trainers.Where(trainer => trainer.Key.Rank == 0).Select(trainer => (Func<object>)(() => trainer.Value(0, cancel)))];
         foreach (var make in all.OfType<Func<object>>())
             made.Add(make());
     }

@@ -10,17 +10,17 @@ namespace ColossalChat.Transfer;
 /// </summary>
 /// <param name="directory">Made when absent; best on a local disk.</param>
 /// <param name="listenOn">This machine's address for the other ranks; null when all are on this machine.</param>
-public sealed class DirectoryPeerLinks(string directory, IPAddress? listenOn = null) : IPeerLinks
+public sealed class DirectoryPeerLinks(string directory, IPAddress? listenOn = null) : PeerLinks
 {
     /// <inheritdoc/>
-    public IPeerGroup Join(RankPlace place, TimeSpan deadline) =>
-        SocketGroups.Meet(place, listenOn ?? IPAddress.Loopback, () => new DirectoryBoard(directory, place), deadline);
+    public override IPeerGroup Join(RankPlace place, TimeSpan deadline, CancellationToken cancel) =>
+        SocketGroups.Meet(place, listenOn ?? IPAddress.Loopback, () => new DirectoryBoard(directory, place), deadline, cancel);
 }
 
 /// <summary>Meets, and meets again as long as there is time when somebody gives up at the last moment.</summary>
 internal static class SocketGroups
 {
-    public static IPeerGroup Meet(RankPlace place, IPAddress listenOn, Func<IMeetingBoard> makeBoard, TimeSpan deadline)
+    public static IPeerGroup Meet(RankPlace place, IPAddress listenOn, Func<IMeetingBoard> makeBoard, TimeSpan deadline, CancellationToken cancel)
     {
         Places.Check(place);
         if (place.Ranks == 1)
@@ -29,7 +29,7 @@ internal static class SocketGroups
         while (true)
         {
             using var board = makeBoard();
-            using var meeting = new SocketMeeting(place, board, listenOn, wait);
+            using var meeting = new SocketMeeting(place, board, listenOn, wait, cancel);
             if (meeting.Meet() is { } group)
                 return group;
             if (wait.HasPassed)

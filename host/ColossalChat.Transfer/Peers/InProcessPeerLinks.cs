@@ -6,15 +6,16 @@ namespace ColossalChat.Transfer;
 /// Groups of ranks that are threads of one process. A group may meet again under the same name once all its ranks
 /// have come. Safe to use from several threads.
 /// </summary>
-public sealed class InProcessPeerLinks : IPeerLinks
+public sealed class InProcessPeerLinks : PeerLinks
 {
     private readonly object _gate = new();
     private readonly Dictionary<string, Meeting> _meetings = [];
 
     /// <inheritdoc/>
-    public IPeerGroup Join(RankPlace place, TimeSpan deadline)
+    public override IPeerGroup Join(RankPlace place, TimeSpan deadline, CancellationToken cancel)
     {
         Places.Check(place);
+        using var waking = cancel.Register(WakeAll);
         var (group, rank, ranks) = place;
         var wait = new Deadline(deadline);
         lock (_gate)
@@ -30,7 +31,7 @@ public sealed class InProcessPeerLinks : IPeerLinks
 
             while (!meeting.IsComplete)
             {
-                if (!wait.HasPassed)
+                if (!wait.HasPassed && !cancel.IsCancellationRequested)
                 {
                     Monitor.Wait(_gate, wait.Milliseconds());
                     continue;
@@ -40,11 +41,18 @@ public sealed class InProcessPeerLinks : IPeerLinks
                 meeting.Leave(rank);
                 if (meeting.IsEmpty)
                     _meetings.Remove(group);
+                cancel.ThrowIfCancellationRequested();
                 throw Places.DidNotCome(place, missing, deadline);
             }
 
             return new InProcessGroup(meeting.Circle, place);
         }
+    }
+
+    private void WakeAll()
+    {
+        lock (_gate)
+            Monitor.PulseAll(_gate);
     }
 
     private sealed class Meeting(string group, int ranks)

@@ -10,7 +10,7 @@ public static class PeerAddress
 
     /// <summary>Opens <c>dir:PATH</c> or <c>tcp://HOST:PORT</c>.</summary>
     /// <exception cref="UserErrorException">The address has another form.</exception>
-    public static IPeerLinks Open(string address)
+    public static PeerLinks Open(string address)
     {
         if (address.StartsWith(Directory, StringComparison.Ordinal) && address.Length > Directory.Length)
             return new DirectoryPeerLinks(Path.GetFullPath(address[Directory.Length..]));

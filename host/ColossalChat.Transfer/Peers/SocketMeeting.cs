@@ -16,6 +16,7 @@ internal sealed class SocketMeeting : IDisposable
     private readonly RankPlace _place;
     private readonly IMeetingBoard _board;
     private readonly Deadline _deadline;
+    private readonly CancellationToken _cancel;
     private readonly Socket _listener;
     private readonly PeerCard _card;
     private readonly Caller _caller;
@@ -23,9 +24,9 @@ internal sealed class SocketMeeting : IDisposable
     private readonly PeerLines?[] _lines;
     private Deadline _nextLook = new(TimeSpan.Zero);
 
-    public SocketMeeting(RankPlace place, IMeetingBoard board, IPAddress listenOn, Deadline deadline)
+    public SocketMeeting(RankPlace place, IMeetingBoard board, IPAddress listenOn, Deadline deadline, CancellationToken cancel)
     {
-        (_place, _board, _deadline) = (place, board, deadline);
+        (_place, _board, _deadline, _cancel) = (place, board, deadline, cancel);
         _lines = new PeerLines?[place.Ranks];
         _listener = new Socket(listenOn.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
         _listener.Bind(new IPEndPoint(listenOn, 0));
@@ -42,6 +43,7 @@ internal sealed class SocketMeeting : IDisposable
     {
         while (!IsConnected)
         {
+            _cancel.ThrowIfCancellationRequested();
             if (_nextLook.HasPassed)
                 LookAtBoard();
             WelcomeGuests();

@@ -12,16 +12,16 @@ namespace ColossalChat.Transfer;
 /// <param name="host">Name or address of rank 0's machine, such that all ranks reach it.</param>
 /// <param name="port">Of the board, 1 to 65535. Groups may share it.</param>
 /// <param name="token">Known to the members only; whoever says another one is turned away.</param>
-public sealed class SocketPeerLinks(string host, int port, string token = "") : IPeerLinks
+public sealed class SocketPeerLinks(string host, int port, string token = "") : PeerLinks
 {
     /// <inheritdoc/>
-    public IPeerGroup Join(RankPlace place, TimeSpan deadline)
+    public override IPeerGroup Join(RankPlace place, TimeSpan deadline, CancellationToken cancel)
     {
         if (port is < 1 or > 65535)
             throw new InvalidOperationException($"The board's port at {host} is {port}; it must be from 1 to 65535.");
         var address = Resolve();
         var listenOn = IPAddress.IsLoopback(address) ? address : address.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
-        return SocketGroups.Meet(place, listenOn, () => new SocketBoard(place, new IPEndPoint(address, port), token), deadline);
+        return SocketGroups.Meet(place, listenOn, () => new SocketBoard(place, new IPEndPoint(address, port), token), deadline, cancel);
     }
 
     private IPAddress Resolve()

@@ -13,7 +13,7 @@ internal sealed class RemoteTrainer(string model, string name, RoleLine line, Ac
     public string Model { get; } = model;
 
     /// <summary>Has the role made, which meets the other ranks of its group.</summary>
-    public void Open() => Ask(TrainerCall.Open, _ => { });
+    public void Open(CancellationToken cancel) => Ask(TrainerCall.Open, _ => { }, _ => true, cancel);
 
     /// <inheritdoc/>
     public int Begin(TrainRequest request) =>

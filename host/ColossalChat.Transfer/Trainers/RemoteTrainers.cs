@@ -23,14 +23,15 @@ public static class RemoteTrainers
     /// <param name="rank">Which rank.</param>
     /// <param name="deadline">Longest wait for the other process.</param>
     /// <param name="ended">Called once the trainer is disposed.</param>
+    /// <param name="cancel">Ends the wait, also for the making of the role.</param>
     /// <exception cref="TimeoutException">The other process did not come.</exception>
-    public static ITrainerRole Connect(IPeerLinks links, RemoteRank rank, TimeSpan deadline, Action ended)
+    public static ITrainerRole Connect(PeerLinks links, RemoteRank rank, TimeSpan deadline, Action ended, CancellationToken cancel = default)
     {
-        var line = RoleLine.Meet(links, rank.LineName, isCaller: true, deadline);
+        var line = RoleLine.Meet(links.Until(cancel), rank.LineName, isCaller: true, deadline);
         var trainer = new RemoteTrainer(rank.Model, rank.ToString(), line, ended);
         try
         {
-            trainer.Open();
+            trainer.Open(cancel);
             return trainer;
         }
         catch
@@ -43,9 +44,9 @@ public static class RemoteTrainers
     /// <summary>Serves a rank to the process that leads the run, until that one is done with it or dead.</summary>
     /// <param name="links">Where both meet.</param>
     /// <param name="rank">Which rank.</param>
-    /// <param name="make">Makes the role when the other process has come.</param>
+    /// <param name="make">Makes the role when the other process has come; cancelled when that one is gone.</param>
     /// <param name="deadline">Longest wait for the other process.</param>
-    public static void Serve(IPeerLinks links, RemoteRank rank, Func<ITrainerRole> make, TimeSpan deadline)
+    public static void Serve(IPeerLinks links, RemoteRank rank, Func<CancellationToken, ITrainerRole> make, TimeSpan deadline)
     {
         var wait = new Deadline(deadline);
         while (true)

@@ -3,7 +3,7 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Transfer;
 
 /// <summary>The other end of a <see cref="RemoteTrainer"/>: carries out its calls on a role of this process.</summary>
-internal sealed class TrainerServer(RoleLine line, Func<ITrainerRole> make)
+internal sealed class TrainerServer(RoleLine line, Func<CancellationToken, ITrainerRole> make)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
     private ITrainerRole? _role;
@@ -83,7 +83,7 @@ internal sealed class TrainerServer(RoleLine line, Func<ITrainerRole> make)
 
     private byte[] Call(TrainerCall call, BinaryReader from, CancellationToken cancel)
     {
-        var role = _role ??= make();
+        var role = _role ??= make(cancel);
         switch (call)
         {
             case TrainerCall.Open:

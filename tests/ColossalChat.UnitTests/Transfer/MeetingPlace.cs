@@ -10,7 +10,7 @@ public sealed class MeetingPlace : IDisposable
 {
     public static readonly string[] Kinds = ["in-process", "directory", "socket"];
 
-    private readonly IPeerLinks _links;
+    private readonly PeerLinks _links;
     private readonly string _directory = Path.Combine(Path.GetTempPath(), $"meet-{Guid.NewGuid():N}");
 
     public MeetingPlace(string kind)
@@ -23,7 +23,7 @@ public sealed class MeetingPlace : IDisposable
         };
     }
 
-    public IPeerLinks Links => _links;
+    public PeerLinks Links => _links;
 
     /// <summary>Where a directory's ranks meet.</summary>
     public string Folder => _directory;

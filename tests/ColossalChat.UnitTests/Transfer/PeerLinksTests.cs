@@ -84,6 +84,17 @@ public sealed class PeerLinksTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
+    public async Task A_wait_can_be_given_up_and_the_group_may_meet_later(string kind)
+    {
+        using var place = new MeetingPlace(kind);
+        using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+        Assert.ThrowsAny<OperationCanceledException>(() => place.Links.Until(cancel.Token).Join(new RankPlace("trainers", 1, 2), TimeSpan.FromMinutes(10)));
+        Assert.Empty(place.LeftBehind);
+        await place.EachRank(2, _ => { }, Limit);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
     public async Task A_rank_that_waits_is_not_called_missing(string kind)
     {
         using var place = new MeetingPlace(kind);
@@ -343,7 +354,7 @@ public sealed class PeerLinksTests
     }
 
     // Until rank 0 is there nobody can refuse: waits as rank 1 in its place until only rank 2 is missing.
-    private static void AwaitRankZero(IPeerLinks links)
+    private static void AwaitRankZero(PeerLinks links)
     {
         var missing = "";
         while (!missing.Contains("rank(s) 2 of 3", StringComparison.Ordinal))

@@ -80,7 +80,7 @@ public sealed class RemoteTrainersTests
     public async Task A_role_that_cannot_be_made_says_why()
     {
         var links = new InProcessPeerLinks();
-        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, () => throw new UserErrorException("There is no model."), Limit));
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => throw new UserErrorException("There is no model."), Limit));
         Assert.Equal("There is no model.", Assert.Throws<UserErrorException>(() => RemoteTrainers.Connect(links, Rank, Limit, () => { })).Message);
         await server.WaitAsync(Limit);
     }
@@ -90,7 +90,7 @@ public sealed class RemoteTrainersTests
     {
         var links = new InProcessPeerLinks();
         var role = new EchoTrainer();
-        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, () => role, Limit));
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => role, Limit));
         for (var time = 0; time < 3; time++)
             links.Join(new RankPlace("policy@1.3.calls", 0, 2), Limit).Dispose();
         using (var trainer = RemoteTrainers.Connect(links, Rank, Limit, () => { }))
@@ -99,10 +99,24 @@ public sealed class RemoteTrainersTests
         Assert.Equal(["finish 0 True", "dispose"], role.Calls);
     }
 
+    [Fact]
+    public async Task A_role_in_the_making_ends_with_the_wait_for_it()
+    {
+        var links = new InProcessPeerLinks();
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, cancel =>
+        {
+            links.Until(cancel).Join(new RankPlace("policy", 1, 2), TimeSpan.FromMinutes(10)).Dispose();
+            return new EchoTrainer();
+        }, Limit));
+        using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        Assert.ThrowsAny<OperationCanceledException>(() => RemoteTrainers.Connect(links, Rank, Limit, () => { }, cancel.Token));
+        await server.WaitAsync(Limit);
+    }
+
     private static async Task With(EchoTrainer role, Action<ITrainerRole> use)
     {
         var links = new InProcessPeerLinks();
-        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, () => role, Limit));
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => role, Limit));
         var hasEnded = false;
         using (var trainer = RemoteTrainers.Connect(links, Rank, Limit, () => hasEnded = true))
             use(trainer);
