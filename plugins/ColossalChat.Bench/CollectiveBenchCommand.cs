@@ -107,8 +107,8 @@ internal sealed class CollectiveBenchCommand : CliCommand<CollectiveBenchOptions
 
     private static async Task<JsonObject> MeasureAsync(CollectiveBenchOptions options, CliContext context, CancellationToken cancel)
     {
-        var (peer, why) = await MpiPeer.FindAsync(cancel);
-        using var ownedPeer = peer;
+        var (found, why) = await MpiPeer.FindAsync(cancel);
+        using var peer = found;
         var (bus, ratio, peerBus) = (new JsonObject(), new JsonObject(), new JsonObject());
         foreach (var ranks in options.Ranks)
         {

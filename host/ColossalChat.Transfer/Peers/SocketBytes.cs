@@ -114,8 +114,8 @@ internal static class SocketBytes
     /// <summary>Milliseconds after which a waiting call looks around.</summary>
     public const int LongestWait = 50;
 
-    // IPPROTO_TCP and TCP_CONGESTION of Linux. The system may be set to a control that paces by timers, such as bbr, which costs
-    // a third of the bandwidth where no network lies between. Reno is in every kernel.
+    // IPPROTO_TCP and TCP_CONGESTION of Linux. The system may be set to a control that paces by timers, such as bbr, which
+    // costs a third of the bandwidth where no network lies between. Reno is in every kernel.
     private const int LinuxTcp = 6;
     private const int LinuxTcpCongestion = 13;
 
@@ -132,7 +132,7 @@ internal static class SocketBytes
     }
 
     private static bool IsWithinOneMachine(Socket socket) =>
-        socket.RemoteEndPoint is IPEndPoint remote && (IPAddress.IsLoopback(remote.Address) || remote.Address.Equals((socket.LocalEndPoint as IPEndPoint)?.Address));
+        socket is { RemoteEndPoint: IPEndPoint remote, LocalEndPoint: IPEndPoint local } && (IPAddress.IsLoopback(remote.Address) || remote.Address.Equals(local.Address));
 
     private static SocketStep Step(Socket socket, SocketError error, SelectMode mode, int milliseconds)
     {

@@ -33,11 +33,12 @@ internal sealed unsafe class ProgressBoard
     private const int Block = 12 * Line;
     private const int Counters = 5;
     private const int Bell = Counters * Line;
-    private const int IsAsleep = 6 * Line;
-    private const int Call = 7 * Line;
-    private const int Shown = 9 * Line;
-    // About 0.1 milliseconds, the time of a piece. Yielding instead of sleeping costs far more on a busy machine: it hands a whole time slice to
-    // whoever else wants the core.
+    private const int IsAsleep = Bell + Line;
+    private const int Call = IsAsleep + Line;
+    private const int Shown = Call + (2 * Line);
+
+    // About 0.1 milliseconds, the time of a piece. Yielding instead of sleeping costs far more on a busy machine: it hands a
+    // whole time slice to whoever else wants the core.
     private const int Spins = 400;
     private const int NapMilliseconds = 20;
     private static readonly int s_cores = Environment.ProcessorCount;

@@ -29,7 +29,8 @@ public sealed record GeminiOptions : ICheckedOptions
 
     /// <summary>
     /// Memory that the process may use, for auto, in MiB; mapped files do not count. 0 takes 80 % of what the machine or the
-    /// control group allows; with several rank processes on one machine set it, each counts for itself. On a GPU it must be set, to what weights and states may take. 0 or more; default 0.
+    /// control group allows; with several rank processes on one machine set it, since each counts for itself. On a GPU it must
+    /// be set, to what weights and states may take. 0 or more; default 0.
     /// </summary>
     public int MemoryLimitMb { get; init; }
 

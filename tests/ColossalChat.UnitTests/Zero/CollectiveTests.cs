@@ -30,7 +30,7 @@ public sealed class CollectiveTests
     [MemberData(nameof(Cases))]
     public Task All_reduce_sums_in_rank_order_with_equal_bits_everywhere(string kind, string links, int ranks) => Each(kind, links, ranks, collective =>
     {
-        // Below, at and beyond parts and pieces of either kind; odd on purpose.
+        // Below, at and beyond a part of shared memory; odd on purpose.
         foreach (var type in s_types)
         {
             foreach (var n in (long[])[0, 1, ranks - 1, ranks, 17, 65_537, 700_001])
@@ -116,6 +116,36 @@ public sealed class CollectiveTests
             }
         });
     }
+
+    [Theory]
+    [InlineData("ring", "in-process", 2)]
+    [InlineData("ring", "socket", 3)]
+    [InlineData("ring", "in-process", 4)]
+    [InlineData("shared-memory", "directory", 2)]
+    public Task Several_pieces_follow_each_other(string kind, string links, int ranks) => Each(kind, links, ranks, collective =>
+    {
+        using var scope = NewDisposeScope();
+        // A piece of the ring has 8 MiB: more than one, of each rank's slice too. A pattern of odd length repeats in them.
+        const long share = 2_500_003;
+        const long period = 8_191;
+        var (type, n) = (ScalarType.Float32, share * ranks);
+        Tensor Repeat(Tensor pattern, long elements) => pattern.repeat((elements / period) + 1).narrow(0, 0, elements).clone();
+        var (own, sum) = (CollectiveRanks.Elements(collective.Rank, period, type), Sum(ranks, period, type, type));
+
+        var buffer = Repeat(own, share);
+        collective.AllReduce(buffer);
+        Same(Repeat(sum, share), buffer, "all-reduce");
+
+        var (whole, slice) = (Repeat(own, n), zeros(share));
+        collective.ReduceScatter(whole, slice);
+        Same(Repeat(sum, n).narrow(0, collective.Rank * share, share), slice, "reduce-scatter");
+        collective.AllGather(slice, whole);
+        Same(Repeat(sum, n), whole, "all-gather");
+
+        var spread = Repeat(own, share);
+        collective.Broadcast(spread, ranks - 1);
+        Same(Repeat(CollectiveRanks.Elements(ranks - 1, period, type), share), spread, "broadcast");
+    });
 
     [Theory]
     [InlineData("shared-memory", "directory")]

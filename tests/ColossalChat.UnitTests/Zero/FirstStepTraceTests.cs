@@ -128,6 +128,16 @@ public sealed class FirstStepTraceTests : IDisposable
         Assert.InRange(ProcessMemory.Allowed, Mebi, long.MaxValue - 1);
     }
 
+    [Fact]
+    public void States_that_find_no_room_on_the_disk_are_refused_before_they_are_used()
+    {
+        var error = Assert.Throws<UserErrorException>(() => new DiskMemory(_scratch).Allocate("huge", 1L << 48, CPU));
+
+        Assert.Equal(ExitCode.Resource, error.ExitCode);
+        Assert.Contains(_scratch, error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_scratch));
+    }
+
     public void Dispose() => Directory.Delete(_scratch, recursive: true);
 
     private static byte[] Bytes(MemoryState state, string name)
