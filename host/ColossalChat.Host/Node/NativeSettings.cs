@@ -12,7 +12,6 @@ internal static partial class NativeSettings
     /// <summary>Set to 1 leaves everything as a plain program has it; benchmarks compare with that.</summary>
     public const string PlainProcess = "COLOSSALCHAT_PLAIN_PROCESS";
 
-    private const string SpinCount = "GOMP_SPINCOUNT";
     private const int TrimThreshold = -1;
     private const int TopPad = -2;
     private const int MmapThreshold = -3;
@@ -27,7 +26,6 @@ internal static partial class NativeSettings
         try
         {
             KeepMemory();
-            SleepBetweenLoops();
         }
         catch (EntryPointNotFoundException)
         {
@@ -47,19 +45,8 @@ internal static partial class NativeSettings
         _ = SetAllocator(TopPad, 64 * Mega);
     }
 
-    // OpenMP's workers spin for milliseconds after each loop, on the cores that our own kernels run on next.
-    private static void SleepBetweenLoops()
-    {
-        if (!IsSet(SpinCount) && !IsSet("OMP_WAIT_POLICY"))
-            _ = SetVariable(SpinCount, "0", 1);
-    }
-
     private static bool IsSet(string variable) => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable));
 
     [LibraryImport("libc", EntryPoint = "mallopt")]
     private static partial int SetAllocator(int option, int value);
-
-    // The runtime's own environment is a copy that native code never sees.
-    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetVariable(string name, string value, int overwrite);
 }

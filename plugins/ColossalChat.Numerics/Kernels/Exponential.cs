@@ -9,9 +9,9 @@ namespace ColossalChat.Numerics.Kernels;
 /// </summary>
 internal static class Exponential
 {
-    // Below, e^x is less than the smallest normal number and taken for 0; above, it is infinite.
-    private const float Lowest = -87.33654f;
-    private const float Highest = 88.72283f;
+    // Beyond these e^x rounds to 0 and to infinity, which the powers of two below give by themselves.
+    private const float Lowest = -104f;
+    private const float Highest = 89f;
     private const float Log2OfE = 1.44269504f;
 
     // ln(2) in two parts: whole multiples of the first are exact.
@@ -24,22 +24,22 @@ internal static class Exponential
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Of(Vector<float> x)
     {
-        var bounded = Vector.Min(Vector.Max(x, new Vector<float>(Lowest)), new Vector<float>(Highest));
+        // The processor's own comparisons keep their second operand when one is not a number.
+        var bounded = Vector.MinNative(new Vector<float>(Highest), Vector.MaxNative(new Vector<float>(Lowest), x));
         var whole = Vector.Round(bounded * Log2OfE);
-        var rest = bounded - (whole * Ln2High) - (whole * Ln2Low);
-        var sum = (rest * 1.9875691500e-4f) + new Vector<float>(1.3981999507e-3f);
-        sum = (sum * rest) + new Vector<float>(8.3334519073e-3f);
-        sum = (sum * rest) + new Vector<float>(4.1665795894e-2f);
-        sum = (sum * rest) + new Vector<float>(1.6666665459e-1f);
-        sum = (sum * rest) + new Vector<float>(5.0000001201e-1f);
-        sum = (sum * rest * rest) + rest + Vector<float>.One;
+        var rest = Vector.FusedMultiplyAdd(whole, new Vector<float>(-Ln2High), bounded);
+        rest = Vector.FusedMultiplyAdd(whole, new Vector<float>(-Ln2Low), rest);
+        var sum = Vector.FusedMultiplyAdd(rest, new Vector<float>(1.9875691500e-4f), new Vector<float>(1.3981999507e-3f));
+        sum = Vector.FusedMultiplyAdd(sum, rest, new Vector<float>(8.3334519073e-3f));
+        sum = Vector.FusedMultiplyAdd(sum, rest, new Vector<float>(4.1665795894e-2f));
+        sum = Vector.FusedMultiplyAdd(sum, rest, new Vector<float>(1.6666665459e-1f));
+        sum = Vector.FusedMultiplyAdd(sum, rest, new Vector<float>(5.0000001201e-1f));
+        sum = Vector.FusedMultiplyAdd(sum, rest * rest, rest) + Vector<float>.One;
 
-        // 2^128 is no float, so the power is taken in two halves.
-        var exponent = Vector.ConvertToInt32(whole);
+        // 2^128 is no float, and neither is 2^-150, so the power is taken in two halves.
+        var exponent = Vector.ConvertToInt32Native(whole);
         var half = Vector.ShiftRightArithmetic(exponent, 1);
-        var power = sum * PowerOfTwo(half) * PowerOfTwo(exponent - half);
-        power = Vector.ConditionalSelect(Vector.LessThan(x, new Vector<float>(Lowest)), Vector<float>.Zero, power);
-        return Vector.ConditionalSelect(Vector.GreaterThan(x, new Vector<float>(Highest)), new Vector<float>(float.PositiveInfinity), power);
+        return sum * PowerOfTwo(half) * PowerOfTwo(exponent - half);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

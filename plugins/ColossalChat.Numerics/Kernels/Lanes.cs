@@ -17,7 +17,7 @@ internal static class Lanes
     {
         var most = new Vector<float>(float.NegativeInfinity);
         foreach (var vector in Of(values))
-            most = Vector.Max(most, vector);
+            most = Vector.MaxNative(most, vector);
         var largest = float.NegativeInfinity;
         for (var i = 0; i < Vector<float>.Count; i++)
             largest = MathF.Max(largest, most[i]);

@@ -33,15 +33,18 @@ public static class RowLoop
     {
         var size = SizeOf(rowLength);
         var pieces = PiecesOf(rows, rowLength);
-        var threads = Math.Min(pieces, get_num_threads());
-        if (threads > 1)
-        {
-            Parallel.For(0, pieces, new ParallelOptions { MaxDegreeOfParallelism = threads }, Run);
-            return;
-        }
+        var threads = pieces > 1 ? get_num_threads() : 1;
+        var next = -1;
+        if (threads == 1)
+            RunAll();
+        else if (!TorchThreads.TryRun(threads, RunAll))
+            Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => RunAll());
 
-        for (var piece = 0; piece < pieces; piece++)
-            Run(piece);
+        void RunAll()
+        {
+            while (Interlocked.Increment(ref next) is var piece && piece < pieces)
+                Run(piece);
+        }
 
         void Run(int piece)
         {

@@ -1,0 +1,59 @@
+using ColossalChat.Numerics.Kernels;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace ColossalChat.UnitTests.Numerics;
+
+[Trait("Category", "CI")]
+public sealed class RowLoopTests
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+
+    [Theory]
+    [InlineData(1, 10)]
+    [InlineData(7, 1 << 14)]
+    [InlineData(1000, 700)]
+    [InlineData(3, 1 << 20)]
+    public void Every_row_is_visited_once(long rows, int rowLength)
+    {
+        var visits = new int[rows];
+        RowLoop.For(rows, rowLength, 5, (_, first, end, scratch) =>
+        {
+            Assert.Equal(5, scratch.Length);
+            for (var row = first; row < end; row++)
+                Interlocked.Increment(ref visits[row]);
+        });
+        Assert.All(visits, visit => Assert.Equal(1, visit));
+    }
+
+    [Fact]
+    public void What_a_piece_throws_is_thrown_and_the_threads_serve_on()
+    {
+        for (var i = 0; i < 3; i++)
+        {
+            var thrown = Assert.ThrowsAny<Exception>(() => RowLoop.For(64, 1 << 15, 0, (piece, _, _, _) =>
+            {
+                if (piece >= 32)
+                    throw new InvalidDataException("piece");
+            }));
+            Assert.IsType<InvalidDataException>(thrown is AggregateException many ? many.InnerExceptions[0] : thrown);
+        }
+    }
+
+    [Fact]
+    public void Work_runs_at_once_on_the_caller_and_on_a_thread_of_libtorch()
+    {
+        if (!OperatingSystem.IsLinux())
+            return; // There libtorch has other threads.
+        using var sum = ones(1 << 20).sum(); // Its library is loaded.
+        using var meeting = new Barrier(2);
+        var notOfPool = 0;
+        Assert.True(TorchThreads.TryRun(2, () =>
+        {
+            Assert.True(meeting.SignalAndWait(s_patience), "The two did not run at the same time.");
+            if (!Thread.CurrentThread.IsThreadPoolThread)
+                Interlocked.Increment(ref notOfPool);
+        }));
+        Assert.InRange(notOfPool, 1, 2);
+    }
+}
