@@ -43,14 +43,13 @@ internal sealed class StrategyTeam : IDisposable
         // A step takes as long as its slowest rank; all its times are of that rank, since parts of different ranks have no sum.
         var (options, slowest) = (report.Options, TrainBenchReport.Median([.. steps.Select(ranks => ranks.MaxBy(rank => rank.Total)!)]));
         var (seconds, rate) = (slowest.Total, TrainBenchReport.GigaflopsPerSecond(options, slowest.Total));
-        var aloneSeconds = TrainBenchReport.Median(alone).Total;
         return new JsonObject
         {
             ["strategy"] = strategy,
             ["ranks"] = options.Ranks,
             ["tokens_per_s"] = Round(options.Batch * options.Tokens / seconds),
-            ["one_rank_tokens_per_s"] = Round(options.Batch * options.Tokens / aloneSeconds),
-            ["of_one_rank"] = Round(aloneSeconds / seconds),
+            ["one_rank_tokens_per_s"] = Round(options.Batch * options.Tokens / TrainBenchReport.Median(alone).Total),
+            ["of_one_rank"] = Round(TrainBenchReport.MedianOf(alone.Zip(steps, (one, ranks) => one.Total / ranks.Max(rank => rank.Total)), ratio => ratio)),
             ["gflops"] = Round(rate),
             ["gemm_share"] = Round(rate / report.Peak.GigaflopsPerSecond),
             ["loss"] = Round(steps[^1][0].Loss),

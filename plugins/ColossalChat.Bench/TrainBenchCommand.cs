@@ -40,13 +40,11 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
 
     private TrainBenchReport Measure(TrainBenchOptions options, CliContext context, CancellationToken cancel)
     {
-        var (sizes, tokens, on) = (options.Sizes, options.Batch * options.Tokens, device(options.Device));
-        context.Error.WriteLine("measuring the matrix products ...");
-        var bfloat16Peak = GemmPeak.Measure(sizes, tokens, bfloat16, on, options.PeakSeconds);
-        var float32Peak = GemmPeak.Measure(sizes, tokens, float32, on, options.PeakSeconds);
         context.Error.WriteLine("measuring every operation alone ...");
-        var operations = OperationTimes.Measure(sizes, options.Batch, options.Tokens, Precision(options.Precision)!.Value, on);
-        var report = new TrainBenchReport(options) { BFloat16Peak = bfloat16Peak, Float32Peak = float32Peak, Operations = operations };
+        var report = new TrainBenchReport(options)
+        {
+            Operations = OperationTimes.Measure(options.Sizes, options.Batch, options.Tokens, Precision(options.Precision)!.Value, device(options.Device)),
+        };
         try
         {
             using var engine = _start(TrainBenchTask.Engine(options));
@@ -69,14 +67,14 @@ internal sealed class TrainBenchCommand(Func<TrainBenchTask, ISteppedProgram>? s
         for (var step = 1 - report.Options.WarmUps; step <= report.Options.Steps; step++)
         {
             Say(context, step, report.Options.Steps, "plain loops", cancel);
-            var (ours, theirs, theirMixed) = (Once(engine), Once(eager), Once(mixed));
-            if (step < 1)
-                continue;
-            report.Engine.Add(ours);
-            report.Eager.Add(theirs);
-            report.Mixed.Add(theirMixed);
+            var turn = new TrainBenchTurn(Once(engine), Peak(report.Options, bfloat16), Peak(report.Options, float32), Once(eager), Once(mixed));
+            if (step >= 1)
+                report.Turns.Add(turn);
         }
     }
+
+    private static GemmPeak.Rates Peak(TrainBenchOptions options, ScalarType precision) =>
+        GemmPeak.Measure(options.Sizes, options.Batch * options.Tokens, precision, device(options.Device), options.PeakSeconds);
 
     private void WithStrategy(TrainBenchReport report, string strategy, ISteppedProgram engine, CliContext context, CancellationToken cancel)
     {

@@ -56,9 +56,9 @@ public sealed record TrainBenchOptions
     [CliHelp("Processes of each strategy; they share the cores and the sequences")]
     public int Ranks { get; init; } = 2;
 
-    /// <summary>Seconds to measure each matrix for the peak rate. Default 0.5.</summary>
-    [CliHelp("Seconds to measure each matrix for the peak rate")]
-    public double PeakSeconds { get; init; } = 0.5;
+    /// <summary>Seconds to measure each matrix for the peak rate, in every turn. Default 0.1.</summary>
+    [CliHelp("Seconds to measure each matrix for the peak rate, in every turn")]
+    public double PeakSeconds { get; init; } = 0.1;
 
     /// <summary>Device. Default cpu.</summary>
     [CliHelp("cpu or cuda:N")]

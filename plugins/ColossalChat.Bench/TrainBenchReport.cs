@@ -3,36 +3,39 @@ using static ColossalChat.Bench.BenchOutput;
 
 namespace ColossalChat.Bench;
 
-/// <summary>What <c>bench train</c> measured, as JSON.</summary>
+/// <summary>One turn of <c>bench train</c>. The machine's speed drifts, so only what was measured in one turn is compared.</summary>
+/// <param name="Engine">A step of the engine with one rank.</param>
+/// <param name="BFloat16Peak">Products alone, in bfloat16.</param>
+/// <param name="Float32Peak">Products alone, in float32.</param>
+/// <param name="Eager">A step of the loop in float32.</param>
+/// <param name="Mixed">A step of the loop in mixed precision.</param>
+internal sealed record TrainBenchTurn(StepReport Engine, GemmPeak.Rates BFloat16Peak, GemmPeak.Rates Float32Peak, StepReport Eager, StepReport Mixed);
+
+/// <summary>What <c>bench train</c> measured, as JSON: medians over the turns, of ratios too.</summary>
 /// <param name="Options">Of the benchmark.</param>
 internal sealed record TrainBenchReport(TrainBenchOptions Options)
 {
-    /// <summary>Products alone, in bfloat16.</summary>
-    public required GemmPeak.Rates BFloat16Peak { get; init; }
-
-    /// <summary>Products alone, in float32.</summary>
-    public required GemmPeak.Rates Float32Peak { get; init; }
+    /// <summary>In order; at least one.</summary>
+    public List<TrainBenchTurn> Turns { get; } = [];
 
     /// <summary>Products alone, in the engine's element type.</summary>
-    public GemmPeak.Rates Peak => Options.Precision == "float32" ? Float32Peak : BFloat16Peak;
+    public GemmPeak.Rates Peak => MedianOf(Turns.Select(PeakOf), peak => peak.GigaflopsPerSecond);
 
     /// <summary>Operations alone.</summary>
     public required IReadOnlyList<OperationTimes.Row> Operations { get; init; }
-
-    /// <summary>Steps of the engine with one rank, made in turn with those below.</summary>
-    public List<StepReport> Engine { get; } = [];
-
-    /// <summary>Steps of the loop in float32.</summary>
-    public List<StepReport> Eager { get; } = [];
-
-    /// <summary>Steps of the loop in mixed precision.</summary>
-    public List<StepReport> Mixed { get; } = [];
 
     /// <summary>An entry for each strategy.</summary>
     public JsonArray Strategies { get; } = [];
 
     /// <summary>One disturbed step on a busy machine must not decide.</summary>
-    public static StepReport Median(IReadOnlyList<StepReport> steps) => steps.OrderBy(step => step.Total).ElementAt(steps.Count / 2);
+    public static StepReport Median(IEnumerable<StepReport> steps) => MedianOf(steps, step => step.Total);
+
+    /// <summary>The middle one, the upper of two.</summary>
+    public static T MedianOf<T>(IEnumerable<T> all, Func<T, double> by)
+    {
+        var sorted = all.OrderBy(by).ToArray();
+        return sorted[sorted.Length / 2];
+    }
 
     /// <summary>Rate of the model's matrices: backward multiplies twice what forward does.</summary>
     public static double GigaflopsPerSecond(TrainBenchOptions options, double stepSeconds) =>
@@ -54,23 +57,23 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
     /// <summary>The document.</summary>
     public JsonObject ToJson()
     {
-        var (engine, eager, mixed, tokens) = (Median(Engine), Median(Eager), Median(Mixed), Options.Batch * Options.Tokens);
-        var rate = GigaflopsPerSecond(Options, engine.Total);
+        var (engine, eager, mixed) = (Median(Turns.Select(turn => turn.Engine)), Median(Turns.Select(turn => turn.Eager)), Median(Turns.Select(turn => turn.Mixed)));
+        var (last, tokens, peak) = (Turns[^1], Options.Batch * Options.Tokens, Peak);
         return new JsonObject
         {
             ["tokens_per_s"] = Round(tokens / engine.Total),
             ["baseline_tokens_per_s"] = Round(tokens / eager.Total),
             ["naive_bf16_tokens_per_s"] = Round(tokens / mixed.Total),
-            ["speedup"] = Round(eager.Total / engine.Total),
-            ["speedup_over_naive_bf16"] = Round(mixed.Total / engine.Total),
-            ["gflops"] = Round(rate),
-            ["gemm_share"] = Round(rate / Peak.GigaflopsPerSecond),
-            ["gemm_peak_gflops"] = Round(Peak.GigaflopsPerSecond),
-            ["gemm_peak_bf16_gflops"] = Round(BFloat16Peak.GigaflopsPerSecond),
-            ["gemm_peak_fp32_gflops"] = Round(Float32Peak.GigaflopsPerSecond),
-            ["gemm_ratio_bf16_fp32"] = Round(BFloat16Peak.GigaflopsPerSecond / Float32Peak.GigaflopsPerSecond),
+            ["speedup"] = MedianOverTurns(turn => turn.Eager.Total / turn.Engine.Total),
+            ["speedup_over_naive_bf16"] = MedianOverTurns(turn => turn.Mixed.Total / turn.Engine.Total),
+            ["gflops"] = Round(GigaflopsPerSecond(Options, engine.Total)),
+            ["gemm_share"] = MedianOverTurns(turn => GigaflopsPerSecond(Options, turn.Engine.Total) / PeakOf(turn).GigaflopsPerSecond),
+            ["gemm_peak_gflops"] = Round(peak.GigaflopsPerSecond),
+            ["gemm_peak_bf16_gflops"] = MedianOverTurns(turn => turn.BFloat16Peak.GigaflopsPerSecond),
+            ["gemm_peak_fp32_gflops"] = MedianOverTurns(turn => turn.Float32Peak.GigaflopsPerSecond),
+            ["gemm_ratio_bf16_fp32"] = MedianOverTurns(turn => turn.BFloat16Peak.GigaflopsPerSecond / turn.Float32Peak.GigaflopsPerSecond),
             ["gemm_peak_rows"] = tokens,
-            ["gemm_peak_by_matrix"] = Peak.ToJson(),
+            ["gemm_peak_by_matrix"] = peak.ToJson(),
             ["operations"] = OperationTimes.ToJson(Operations),
             ["phases"] = new JsonObject
             {
@@ -78,14 +81,14 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
                 ["backward_s"] = Round(engine.Backward),
                 ["optimizer_s"] = Round(engine.Optimizer),
             },
-            ["memory"] = Memory(Engine[^1]),
+            ["memory"] = Memory(last.Engine),
             ["theoretical_bytes"] = StrategyTeam.TheoreticalBytes("none", Options),
-            ["peak_rss_bytes"] = Engine[^1].PeakBytes,
-            ["baseline_peak_rss_bytes"] = Eager[^1].PeakBytes,
-            ["naive_bf16_peak_rss_bytes"] = Mixed[^1].PeakBytes,
-            ["loss"] = Round(Engine[^1].Loss),
-            ["baseline_loss"] = Round(Eager[^1].Loss),
-            ["naive_bf16_loss"] = Round(Mixed[^1].Loss),
+            ["peak_rss_bytes"] = last.Engine.PeakBytes,
+            ["baseline_peak_rss_bytes"] = last.Eager.PeakBytes,
+            ["naive_bf16_peak_rss_bytes"] = last.Mixed.PeakBytes,
+            ["loss"] = Round(last.Engine.Loss),
+            ["baseline_loss"] = Round(last.Eager.Loss),
+            ["naive_bf16_loss"] = Round(last.Mixed.Loss),
             ["strategies"] = Strategies,
             ["precision"] = Options.Precision,
             ["batch"] = Options.Batch,
@@ -96,4 +99,8 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
             ["machine"] = Machine(),
         };
     }
+
+    private GemmPeak.Rates PeakOf(TrainBenchTurn turn) => Options.Precision == "float32" ? turn.Float32Peak : turn.BFloat16Peak;
+
+    private double? MedianOverTurns(Func<TrainBenchTurn, double> of) => Round(MedianOf(Turns.Select(of), value => value));
 }

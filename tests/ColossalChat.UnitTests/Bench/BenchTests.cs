@@ -68,17 +68,37 @@ public sealed class BenchTests : PluginConformance
     [Fact]
     public void Times_of_a_strategy_are_those_of_the_slowest_rank_of_the_median_step()
     {
-        var peak = new GemmPeak.Rates(50, new Dictionary<string, double>());
-        var report = new TrainBenchReport(new TrainBenchOptions()) { BFloat16Peak = peak, Float32Peak = peak, Operations = [] };
+        var report = new TrainBenchReport(new TrainBenchOptions()) { Operations = [] };
+        report.Turns.Add(Turn(1, bfloat16: 50, float32: 20, eager: 1, mixed: 1));
         StepReport Rank(double total, double communication, double exposed) => new(total, 1) { Communication = communication, Exposed = exposed };
 
         // The faster rank of the middle step waited longer for the slower one.
         var entry = StrategyTeam.ToJson(
-            report, "zero2", [[Rank(9, 8, 8), Rank(9.5, 8, 8)], [Rank(3, 1.5, 1.25), Rank(4, 0.75, 0.25)], [Rank(1, 0.5, 0.5), Rank(1, 0.5, 0.5)]], [new StepReport(3, 1)]);
+            report, "zero2", [[Rank(9, 8, 8), Rank(9.5, 8, 8)], [Rank(3, 1.5, 1.25), Rank(4, 0.75, 0.25)], [Rank(1, 0.5, 0.5), Rank(1, 0.5, 0.5)]],
+            [new StepReport(7.6, 1), new StepReport(2, 1), new StepReport(2.5, 1)]);
 
         Assert.Equal((0.75, 0.25, 0.5), ((double)entry["communication_s"]!, (double)entry["exposed_s"]!, (double)entry["overlapped_s"]!));
-        Assert.Equal(0.75, (double)entry["of_one_rank"]!);
+        // The middle of 7.6 / 9.5, 2 / 4 and 2.5 / 1: steps made in one turn.
+        Assert.Equal(0.8, (double)entry["of_one_rank"]!);
         Assert.Equal(BenchOutput.Round(TrainBenchReport.GigaflopsPerSecond(report.Options, 4) / 50), (double)entry["gemm_share"]!);
+    }
+
+    [Fact]
+    public void Only_what_one_turn_measured_is_compared()
+    {
+        var report = new TrainBenchReport(new TrainBenchOptions()) { Operations = [] };
+        var rate = TrainBenchReport.GigaflopsPerSecond(report.Options, 1);
+
+        // A machine at full speed, at half, and at full speed but for the engine's step.
+        report.Turns.Add(Turn(engine: 1, bfloat16: rate * 1.25, float32: rate / 2, eager: 2.5, mixed: 1.5));
+        report.Turns.Add(Turn(engine: 2, bfloat16: rate * 0.625, float32: rate / 4, eager: 5, mixed: 3));
+        report.Turns.Add(Turn(engine: 4, bfloat16: rate * 1.25, float32: rate / 2, eager: 2.5, mixed: 1.5));
+
+        var document = report.ToJson();
+        Assert.Equal(
+            (2.5, 1.5, 0.8, 2.5),
+            ((double)document["speedup"]!, (double)document["speedup_over_naive_bf16"]!, (double)document["gemm_share"]!, (double)document["gemm_ratio_bf16_fp32"]!));
+        Assert.Equal(BenchOutput.Round(rate * 1.25), (double)document["gemm_peak_bf16_gflops"]!);
     }
 
     [Fact]
@@ -93,6 +113,12 @@ public sealed class BenchTests : PluginConformance
 
         // A loop's process must not ask of one sequence that ranks share it.
         Assert.Equal("", TrainBenchTask.Plain(options, EagerLoop.Name).Arguments.SkipWhile(word => word != "--strategies").ElementAt(1));
+    }
+
+    private static TrainBenchTurn Turn(double engine, double bfloat16, double float32, double eager, double mixed)
+    {
+        static GemmPeak.Rates Rates(double gigaflops) => new(gigaflops, new Dictionary<string, double>());
+        return new TrainBenchTurn(new StepReport(engine, 1), Rates(bfloat16), Rates(float32), new StepReport(eager, 1), new StepReport(mixed, 1));
     }
 
     [Theory]
@@ -271,7 +297,8 @@ public sealed class BenchTests : PluginConformance
     private sealed class SideInThisProcess : ISteppedProgram
     {
         private readonly Func<StepReport> _step;
-        private readonly IDisposable _owner;
+
+    private readonly IDisposable _owner;
 
         public SideInThisProcess(TrainBenchTask task, INodeContext node) => (_step, _owner) = task.Open(node, CancellationToken.None);
 
