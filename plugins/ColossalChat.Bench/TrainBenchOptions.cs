@@ -33,9 +33,9 @@ public sealed record TrainBenchOptions
     [CliHelp("Tokens of a sequence")]
     public int Tokens { get; init; } = 256;
 
-    /// <summary>Timed steps of each side, taken in turn. Default 4.</summary>
+    /// <summary>Timed steps of each side, taken in turn. Default 7.</summary>
     [CliHelp("Timed steps of each side")]
-    public int Steps { get; init; } = 4;
+    public int Steps { get; init; } = 7;
 
     /// <summary>
     /// Steps of each side before the timed ones. 1 or more; default 3: code is compiled again and the heap grows for several

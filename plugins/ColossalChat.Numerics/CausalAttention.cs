@@ -57,24 +57,23 @@ public sealed class CausalAttention : autograd.SingleTensorFunction<CausalAttent
 
     private static (Tensor Output, Tensor LogSums) Forward(Heads heads)
     {
-        var output = empty_like(heads.Query);
+        Tensor? output = null;
         var logSums = empty([heads.Query.numel() / heads.Size], float32);
         foreach (var block in heads.Blocks(BlockLength))
         {
             using var scope = NewDisposeScope();
             var scores = heads.Rows(heads.Query, block).bmm(Heads.Seen(heads.Key, block).transpose(1, 2));
             CausalSoftmaxKernel.Forward(scores, heads.Sums(logSums, block), block);
-            heads.Put(scores.bmm(Heads.Seen(heads.Value, block)), output, block);
+            output = heads.Put(scores.bmm(Heads.Seen(heads.Value, block)), output, block);
         }
 
-        return (heads.TokensFirst(output), logSums);
+        return (heads.TokensFirst(output!), logSums);
     }
 
     private static (Tensor Query, Tensor Key, Tensor Value) Backward(Heads heads, Tensor logSums, Tensor gradient)
     {
         // Several blocks add to a key's gradient; the last one sees all keys, so it goes first and sets what the others add to.
-        var query = empty_like(heads.Query);
-        Tensor? key = null, value = null;
+        Tensor? query = null, key = null, value = null;
         foreach (var block in heads.Blocks(BlockLength).Reverse())
         {
             using var scope = NewDisposeScope();
@@ -85,11 +84,11 @@ public sealed class CausalAttention : autograd.SingleTensorFunction<CausalAttent
             CausalSoftmaxKernel.Backward(probabilities, scores, heads.Sums(logSums, block), block);
             value = Sum(value, probabilities.transpose(1, 2).bmm(slopes), block);
             key = Sum(key, scores.transpose(1, 2).bmm(queries), block);
-            heads.Put(scores.bmm(keys), query, block);
+            query = heads.Put(scores.bmm(keys), query, block);
         }
 
         var type = heads.Key.dtype;
-        return (heads.TokensFirst(query), heads.TokensFirst(key!.to(type)), heads.TokensFirst(value!.to(type)));
+        return (heads.TokensFirst(query!), heads.TokensFirst(key!.to(type)), heads.TokensFirst(value!.to(type)));
     }
 
     // The first of several blocks makes the sum float32, because small contributions would be lost in it.
@@ -163,9 +162,20 @@ public sealed class CausalAttention : autograd.SingleTensorFunction<CausalAttent
         public Tensor Sums(Tensor logSums, QueryBlock block) =>
             logSums.narrow(0, Both * Groups * block.Start, Both * Groups * block.Length);
 
-        /// <summary>A block's rows go to where its queries are.</summary>
-        public void Put(Tensor rows, Tensor queries, QueryBlock block) =>
-            queries.narrow(2, block.Start, block.Length).copy_(rows.view(Both, Groups, block.Length, Size));
+        /// <summary>A block's rows go to where its queries are; those of the only block are all there is.</summary>
+        /// <param name="rows">[N, G x length, D].</param>
+        /// <param name="queries">What came of other blocks; null for the first.</param>
+        /// <param name="block">Whose rows they are.</param>
+        /// <returns>[N, G, T, D] in the outer dispose scope.</returns>
+        public Tensor Put(Tensor rows, Tensor? queries, QueryBlock block)
+        {
+            var part = rows.view(Both, Groups, block.Length, Size);
+            if (block.Length == Tokens)
+                return part.MoveToOuterDisposeScope();
+            var all = queries ?? empty_like(Query).MoveToOuterDisposeScope();
+            all.narrow(2, block.Start, block.Length).copy_(part);
+            return all;
+        }
 
         private static Tensor QueriesFirst(Tensor query, long keyHeads)
         {

@@ -23,12 +23,11 @@ public static class GradientKernel
             var (from, to) = (HostRows.At(gradient, start, length), HostRows.At(sum, start, length));
             return (row, scratch) =>
             {
-                var values = from.Read(row, scratch);
                 var place = to.Begin(row, scratch[(2 * PieceLength)..]);
                 if (overwrite)
-                    values.CopyTo(place);
+                    Copy(from.Read(row, place), place);
                 else
-                    Add(values, to.Read(row, scratch[PieceLength..]), place);
+                    Add(from.Read(row, scratch), to.Read(row, scratch[PieceLength..]), place);
                 to.Keep(row, place);
             };
         });
@@ -50,6 +49,13 @@ public static class GradientKernel
         if (values.numel() - (whole * PieceLength) is var rest and > 0)
             sums[whole] = Squares(HostRows.At(values, whole * PieceLength, (int)rest).Read(0, default));
         return sums.Sum();
+    }
+
+    // What had to be converted is there already.
+    private static void Copy(ReadOnlySpan<float> from, Span<float> to)
+    {
+        if (from != to)
+            from.CopyTo(to);
     }
 
     private static void Add(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> sum)
