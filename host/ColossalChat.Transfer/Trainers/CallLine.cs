@@ -28,14 +28,25 @@ internal sealed class CallLine(RoleLine line, string name) : IDisposable
     }
 
     /// <summary>A call whose answer comes in several frames.</summary>
-    public void Send(TrainerCall call, Action<BinaryWriter> write) => line.Send(RoleFrame.Call, TrainerCodec.Bytes(to =>
+    public void Send(TrainerCall call, Action<BinaryWriter> write) => Send(RoleFrame.Call, TrainerCodec.Bytes(to =>
     {
         to.Write((byte)call);
         write(to);
     }));
 
     /// <summary>Sends what the other end asked for.</summary>
-    public void Send(RoleFrame kind, ReadOnlySpan<byte> body) => line.Send(kind, body);
+    /// <exception cref="IOException">The other process is gone.</exception>
+    public void Send(RoleFrame kind, ReadOnlySpan<byte> body)
+    {
+        try
+        {
+            line.Send(kind, body);
+        }
+        catch (IOException error)
+        {
+            throw Gone(error);
+        }
+    }
 
     /// <summary>Waits for a frame.</summary>
     /// <exception cref="RankFailedException">The call failed; other types where the failure can be told from here.</exception>
@@ -49,10 +60,12 @@ internal sealed class CallLine(RoleLine line, string name) : IDisposable
         }
         catch (IOException error)
         {
-            throw new IOException($"{name} is gone: {error.Message}", error);
+            throw Gone(error);
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => line.Dispose();
+
+    private IOException Gone(IOException error) => new($"{name} is gone: {error.Message}", error);
 }
