@@ -113,14 +113,17 @@ public sealed class KeptStateTests : IDisposable
     {
         await using var there = new Rank(new InProcessPeerLinks(), _folder) { Role = { State = [("a", 500_000), ("b", 10)] } };
         var takers = new[] { new Taker(), new Taker() };
+        var copies = new HashSet<IKeptState>(ReferenceEqualityComparer.Instance);
         for (var time = 0; time < 7; time++)
         {
             there.Role.Seed = (byte)time;
             there.Trainer.Capture(takers[time % 2]);
+            copies.Add(takers[time % 2].Kept!);
             Assert.Equal(Math.Min(time + 1, 2) * 500_010, there.Keeping.Held);
             Assert.Equal(there.Role.Bytes, takers[time % 2].Bytes());
         }
 
+        Assert.Equal(2, copies.Count);
         there.Role.Seed = 5;
         Assert.Equal(there.Role.Bytes, takers[1].Bytes());
         // Larger, smaller, and other tensors: the same room, as much as it takes.
