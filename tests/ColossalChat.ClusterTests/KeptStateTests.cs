@@ -114,6 +114,17 @@ public sealed class KeptStateTests : IDisposable
         Assert.Throws<ArgumentException>(() => image.Take(new FakeKept([(new KeptTensor("odd", ElementType.Float32, [2], 4), new byte[4])])));
     }
 
+    [Fact]
+    public void An_image_lets_go_of_its_own_memory_when_a_state_is_to_be_taken()
+    {
+        var image = Own("trainers.policy");
+        var memory = image.Data("w");
+        image.Begin();
+        Assert.Null(image.GiveBack());
+        image.WriteTensor("w", ElementType.UInt8, [1], [8]);
+        Assert.NotSame(memory, image.Data("w"));
+    }
+
     // ---- Whole runs ----
 
     [Fact]
