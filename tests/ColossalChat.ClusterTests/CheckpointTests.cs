@@ -189,7 +189,7 @@ public sealed class CheckpointTests : IDisposable
         try
         {
             var data = Enumerable.Range(0, 70_001).Select(i => (byte)(i * 7)).ToArray();
-            StateBytes bytes = new StateBytes.InFile(data.Length, folder.FullName);
+            var bytes = new OwnBytes.InFile(data.Length, folder.FullName);
             bytes.Set([.. data.Reverse()]);
             bytes.Set(data);
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace ColossalChat.EndToEndTests;
@@ -56,7 +57,7 @@ public sealed class RankTests
         bool HasCome() => atTheStart ? RanksOf(run.Folder).Count > 0 : new FileInfo(Path.Combine(run.Folder, "metrics.jsonl")) is { Exists: true, Length: > 0 };
         Await(() => HasCome() || leader.HasEnded);
         Assert.False(leader.HasEnded, leader.Error);
-        var meeting = Path.GetDirectoryName(RanksOf(run.Folder)[0][2..].First(word => word.EndsWith("run.hocon", StringComparison.Ordinal)));
+        var meeting = MeetingOf(RanksOf(run.Folder)[0].Words);
 
         leader.Signal("KILL");
         leader.WaitUntilGone(Limit);
@@ -65,17 +66,66 @@ public sealed class RankTests
         Assert.False(Directory.Exists(meeting));
     }
 
-    /// <summary>Command lines of a run's rank processes.</summary>
-    private static List<string[]> RanksOf(string runFolder)
+    [DataFact]
+    [Trait("Category", "CI")]
+    public void Rank_processes_write_their_shards_and_one_that_is_killed_costs_nothing()
     {
-        var lines = new List<string[]>();
+        if (!OperatingSystem.IsLinux())
+            return; // Other systems do not tell command lines.
+        using var figures = new Figures();
+        var root = Repository.NewFolder("rank-shards");
+        string[] settings = [.. Ranks("zero2", 3, 2), "run.checkpoint-every=1", "flow.safe-point-share=0.5"];
+        string[] end = ["--max-steps", "30", "-v"];
+        HostProcess.Succeed(Limit, [.. Arguments(root, "whole", settings), .. end]);
+        var (whole, killed, before) = (new TrainingRun(Path.Combine(root, "whole")), new TrainingRun(Path.Combine(root, "killed")), MemoryFiles());
+        using var leader = HostProcess.Start([.. Arguments(root, "killed", settings), .. end]);
+        Await(() => Checkpoints(killed).Length > 0 && string.CompareOrdinal(Checkpoints(killed)[^1], "step-00000004") >= 0 || leader.HasEnded);
+        Assert.False(leader.HasEnded, leader.Error);
+
+        var (id, words) = RanksOf(killed.Folder)[0];
+        using (var rank = Process.GetProcessById(id))
+            rank.Kill();
+        Assert.Equal(0, leader.WaitForEnd(Limit).ExitCode);
+
+        Assert.Single(File.ReadLines(Path.Combine(killed.Folder, "events.jsonl")), line => line.Contains("\"restart\"", StringComparison.Ordinal));
+        var (log, last) = (File.ReadAllText(Path.Combine(whole.Folder, "log.txt")), Checkpoints(whole)[^1]);
+        foreach (var rank in new[] { 1, 2 })
+            Assert.Contains($"rank process {rank - 1}: debug: rank {rank} of policy wrote {Path.Combine(whole.Folder, "checkpoints", $".{last}.unfinished", $"trainers.policy@{rank}", "state.bin")}", log, StringComparison.Ordinal);
+        Assert.Equal(Checkpoints(whole), Checkpoints(killed));
+        foreach (var file in Directory.GetFiles(Path.Combine(whole.Folder, "checkpoints", last), "state.*", SearchOption.AllDirectories))
+            Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(file.Replace(whole.Folder, killed.Folder, StringComparison.Ordinal)));
+        Assert.False(Directory.Exists(MeetingOf(words)));
+        // Other tests make some too, which go by themselves.
+        var made = MemoryFiles().Except(before).ToArray();
+        Await(() => !made.Any(File.Exists), TimeSpan.FromSeconds(20));
+        Assert.Empty(Directory.GetFiles(killed.Folder, "*.copy", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = 0 }));
+        var isEqual = whole.HashOf("policy") == killed.HashOf("policy");
+        figures.Check("SIGKILL of a rank process", "goes on from the last safe point, same weights and shards bit for bit", $"weights {(isEqual ? "equal" : "different")}", isEqual);
+    }
+
+    private static string[] Checkpoints(TrainingRun run)
+    {
+        var parent = Path.Combine(run.Folder, "checkpoints");
+        return Directory.Exists(parent) ? [.. Directory.GetDirectories(parent, "step-*").Select(folder => Path.GetFileName(folder)).Order(StringComparer.Ordinal)] : [];
+    }
+
+    /// <summary>Files in memory that have a name now.</summary>
+    private static string[] MemoryFiles() => Directory.Exists("/dev/shm") ? Directory.GetFiles("/dev/shm", "colossalchat-*") : [];
+
+    /// <summary>Where a rank process meets the others.</summary>
+    private static string MeetingOf(string[] words) => Path.GetDirectoryName(words[2..].First(word => word.EndsWith("run.hocon", StringComparison.Ordinal)))!;
+
+    /// <summary>Command lines of a run's rank processes.</summary>
+    private static List<(int Id, string[] Words)> RanksOf(string runFolder)
+    {
+        var lines = new List<(int, string[])>();
         foreach (var process in Directory.GetDirectories("/proc").Where(folder => char.IsDigit(Path.GetFileName(folder)[0])))
         {
             try
             {
                 var words = File.ReadAllText(Path.Combine(process, "cmdline")).Split('\0');
                 if (words.Contains("rank") && words.Contains(runFolder))
-                    lines.Add(words);
+                    lines.Add((int.Parse(Path.GetFileName(process), CultureInfo.InvariantCulture), words));
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {

@@ -32,7 +32,7 @@ internal sealed class CheckpointActor : ReceiveActor
             // Whoever waits for the answer must get one, whatever went wrong.
             Sender.Tell(new CheckpointFailed(
                 error is IOException or UnauthorizedAccessException ? ExitCode.Resource : ExitCode.Failed,
-                $"The checkpoint of iteration {save.Iteration} could not be written: {error.Message} "
+                $"The checkpoint of iteration {save.Iteration} could not be written: {error.Message.TrimEnd('.')}. "
                 + "Make room or choose another run.folder, then go on with --resume latest."));
         }
     }

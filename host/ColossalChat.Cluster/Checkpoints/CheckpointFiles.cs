@@ -4,9 +4,13 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 // The documents inside a checkpoint folder:
-//   manifest.json            iteration, epoch, totals, ranks, score, and size and hash of every other file; written last
-//   ROLE/state.json          index of ROLE/state.bin and the role's JSON documents
+//   manifest.json            iteration, epoch, totals, world size and strategy of each model, score, and size and hash of
+//                            every other file; written last, by the process that leads the run
+//   ROLE/state.json          chunk map: which tensors ROLE/state.bin holds, and where; and the role's JSON documents
 //   ROLE/state.bin           tensors back to back
+// A ROLE is a slot, such as trainers.policy for rank 0 of policy and trainers.policy@1 for rank 1. A rank that has a process
+// of its own writes its folder there, all at the same time. Of a sharded model a tensor is one piece of a parameter, named
+// kind/parameter@first-element, so the chunk maps of all ranks together tell who holds what of every chunk.
 
 /// <summary>manifest.json. Format 1 had neither score nor trainers.</summary>
 internal sealed record CheckpointManifest(

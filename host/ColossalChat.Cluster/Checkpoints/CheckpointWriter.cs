@@ -1,4 +1,3 @@
-using System.IO.Hashing;
 using System.Text.Json;
 
 namespace ColossalChat.Cluster;
@@ -9,7 +8,6 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal static class CheckpointWriter
 {
-    private const int PieceLength = 1 << 20;
     private const string Replaced = ".replaced.unfinished";
     private const string TrainerSlot = "trainers.";
 
@@ -45,22 +43,16 @@ internal static class CheckpointWriter
 
     private static void WriteContent(string folder, RunState state)
     {
-        var files = new List<ManifestFile>();
-        foreach (var (role, image) in state.Images)
-        {
-            Directory.CreateDirectory(Path.Combine(folder, role));
-            var index = WriteTensors(folder, $"{role}/{StateIndex.DataFileName}", image, files);
-            WriteJson(folder, $"{role}/{StateIndex.FileName}", index, files);
-        }
+        ManifestFile[] files = [.. ShardWriter.Write(folder, state.Images)];
 
         // Last, so that a manifest means that everything before it was written.
-        WriteJson(folder, CheckpointManifest.FileName,
-            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, state.Totals, [.. files], state.OwesMeasurement)
+        ShardWriter.WriteFile(folder, CheckpointManifest.FileName, JsonSerializer.SerializeToUtf8Bytes(
+            new CheckpointManifest(CheckpointManifest.CurrentFormat, state.Iteration, state.Epoch, state.Totals, files, state.OwesMeasurement)
             {
                 Score = state.Score,
                 Trainers = TrainersOf(state),
             },
-            files);
+            CheckpointJson.Options));
     }
 
     private static Dictionary<string, ManifestTrainer> TrainersOf(RunState state) => state.Images
@@ -80,39 +72,6 @@ internal static class CheckpointWriter
         }
 
         return null;
-    }
-
-    private static StateIndex WriteTensors(string folder, string path, StateImage image, List<ManifestFile> files)
-    {
-        var entries = new List<StateEntry>();
-        var (whole, piece) = (new XxHash128(), new byte[PieceLength]);
-        using var stream = File.Create(Path.Combine(folder, path));
-        foreach (var name in image.TensorNames)
-        {
-            var (type, shape) = image.Describe(name);
-            var data = image.Data(name);
-            entries.Add(new StateEntry(name, type, shape, stream.Position, data.Length));
-            for (var start = 0; start < data.Length; start += piece.Length)
-            {
-                var next = piece.AsSpan(0, Math.Min(piece.Length, data.Length - start));
-                data.Read(start, next);
-                stream.Write(next);
-                whole.Append(next);
-            }
-        }
-
-        stream.Flush(flushToDisk: true);
-        files.Add(new ManifestFile(path, stream.Length, Convert.ToHexStringLower(whole.GetCurrentHash())));
-        return new StateIndex(entries, image.JsonNames.ToDictionary(name => name, image.ReadJson));
-    }
-
-    private static void WriteJson<T>(string folder, string path, T document, List<ManifestFile> files)
-    {
-        var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CheckpointJson.Options);
-        using var stream = File.Create(Path.Combine(folder, path));
-        stream.Write(bytes);
-        stream.Flush(flushToDisk: true);
-        files.Add(new ManifestFile(path, bytes.Length, Checkpoints.HashOf(bytes)));
     }
 
     /// <summary>

@@ -6,16 +6,33 @@ namespace ColossalChat.Cluster;
 /// <summary>One tensor's bytes in a copy of a role's state.</summary>
 internal abstract class StateBytes
 {
-    // Below it a file is not worth its page.
-    private const int SmallestFile = 1 << 16;
-
     /// <summary>Bytes.</summary>
     public abstract int Length { get; }
+
+    /// <summary>Gives a part of the content.</summary>
+    /// <param name="start">First byte.</param>
+    /// <param name="destination">Filled whole.</param>
+    public abstract void Read(int start, Span<byte> destination);
+}
+
+/// <summary>Those that somebody else keeps.</summary>
+internal sealed class KeptBytes(IKeptState state, KeptTensor tensor) : StateBytes
+{
+    public override int Length => tensor.Bytes;
+
+    public override void Read(int start, Span<byte> destination) => state.Read(tensor, start, destination);
+}
+
+/// <summary>Those that this process keeps, in memory that may be used again.</summary>
+internal abstract class OwnBytes : StateBytes
+{
+    // Below it a file is not worth its page.
+    private const int SmallestFile = 1 << 16;
 
     /// <summary>Memory for a copy, or a mapped file when the process would go beyond half of what it may use.</summary>
     /// <param name="length">Bytes.</param>
     /// <param name="folder">Where the file goes; null always takes memory.</param>
-    public static StateBytes New(int length, string? folder) =>
+    public static OwnBytes New(int length, string? folder) =>
         folder is null || length < SmallestFile || ProcessMemory.Now() + length <= ProcessMemory.Allowed / 2
             ? new InMemory(length)
             : new InFile(length, folder);
@@ -24,12 +41,7 @@ internal abstract class StateBytes
     /// <param name="data">As long as this.</param>
     public abstract void Set(ReadOnlySpan<byte> data);
 
-    /// <summary>Gives a part of the content.</summary>
-    /// <param name="start">First byte.</param>
-    /// <param name="destination">Filled whole.</param>
-    public abstract void Read(int start, Span<byte> destination);
-
-    private sealed class InMemory(int length) : StateBytes
+    private sealed class InMemory(int length) : OwnBytes
     {
         private readonly byte[] _data = GC.AllocateUninitializedArray<byte>(length);
 
@@ -41,7 +53,7 @@ internal abstract class StateBytes
     }
 
     /// <summary>A file that has no name any more once it is mapped, so that nothing stays behind however the process ends.</summary>
-    internal sealed class InFile : StateBytes
+    internal sealed class InFile : OwnBytes
     {
         private readonly MemoryMappedViewAccessor _view;
 

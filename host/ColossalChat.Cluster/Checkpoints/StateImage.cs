@@ -3,17 +3,18 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 /// <summary>
-/// A copy of one role's state: what its Capture wrote and its Restore reads. Writing again after <see cref="Begin"/>
-/// reuses the memory of tensors whose name and size did not change, so that regular copies allocate nothing.
-/// Not safe to use from several threads at once.
+/// A copy of one role's state: what its Capture wrote, or has somebody else keep, and its Restore reads. Writing again after
+/// <see cref="Begin"/> reuses the memory of tensors whose name and size did not change, and a keeper that of the last copy,
+/// so that regular copies allocate nothing. Not safe to use from several threads at once.
 /// </summary>
 /// <param name="role">The role's slot, such as <c>trainers.policy</c>; for messages.</param>
 /// <param name="folder">Takes what is too much for memory, in files without a name; null keeps all in memory.</param>
-public sealed class StateImage(string role, string? folder = null) : IStateWriter, IStateReader
+public sealed class StateImage(string role, string? folder = null) : IStateTaker, IStateReader
 {
     private readonly Dictionary<string, SavedTensor> _tensors = [];
     private readonly Dictionary<string, string> _json = [];
-    private readonly Dictionary<string, StateBytes> _spare = [];
+    private readonly Dictionary<string, OwnBytes> _spare = [];
+    private IKeptState? _spareKept;
 
     /// <summary>The role's slot.</summary>
     public string Role { get; } = role;
@@ -24,12 +25,19 @@ public sealed class StateImage(string role, string? folder = null) : IStateWrite
     /// <summary>Names of the JSON documents.</summary>
     public IReadOnlyList<string> JsonNames => [.. _json.Keys];
 
+    /// <summary>The whole state, when somebody else keeps it.</summary>
+    internal IKeptState? Kept { get; private set; }
+
     /// <summary>Forgets the content and keeps its memory for the next.</summary>
     public void Begin()
     {
+        // Only of a state that was written although one was taken before.
+        _spareKept?.Dispose();
+        (_spareKept, Kept) = (Kept, null);
         _spare.Clear();
         foreach (var (name, tensor) in _tensors)
-            _spare[name] = tensor.Data;
+            if (tensor.Data is OwnBytes own)
+                _spare[name] = own;
         _tensors.Clear();
         _json.Clear();
     }
@@ -37,19 +45,12 @@ public sealed class StateImage(string role, string? folder = null) : IStateWrite
     /// <inheritdoc/>
     public void WriteTensor(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> data)
     {
-        var elements = 1L;
-        foreach (var size in shape)
-            elements = checked(elements * size);
-        if (elements * SizeOf(type) != data.Length)
-            throw new ArgumentException(
-                $"Tensor '{name}' of {Role} has shape [{string.Join(", ", shape.ToArray())}] of {type}, "
-                + $"which is {elements * SizeOf(type)} bytes, but {data.Length} were given.", nameof(data));
+        CheckSize(name, type, shape, data.Length);
         var kept = _spare.Remove(name, out var spare) && spare.Length == data.Length
             ? spare
-            : StateBytes.New(data.Length, folder);
+            : OwnBytes.New(data.Length, folder);
         kept.Set(data);
-        if (!_tensors.TryAdd(name, new SavedTensor(type, shape.ToArray(), kept)))
-            throw new ArgumentException($"{Role} writes two tensors named '{name}'.", nameof(name));
+        Add(name, new SavedTensor(type, shape.ToArray(), kept));
     }
 
     /// <inheritdoc/>
@@ -57,6 +58,30 @@ public sealed class StateImage(string role, string? folder = null) : IStateWrite
     {
         if (!_json.TryAdd(name, json))
             throw new ArgumentException($"{Role} writes two documents named '{name}'.", nameof(name));
+    }
+
+    /// <inheritdoc/>
+    public IKeptState? GiveBack()
+    {
+        _spare.Clear();
+        var given = _spareKept;
+        _spareKept = null;
+        return given;
+    }
+
+    /// <inheritdoc/>
+    public void Take(IKeptState state)
+    {
+        foreach (var tensor in state.Tensors)
+        {
+            long[] shape = [.. tensor.Shape];
+            CheckSize(tensor.Name, tensor.Type, shape, tensor.Bytes);
+            Add(tensor.Name, new SavedTensor(tensor.Type, shape, new KeptBytes(state, tensor)));
+        }
+
+        foreach (var (name, json) in state.Documents)
+            WriteJson(name, json);
+        Kept = state;
     }
 
     /// <inheritdoc/>
@@ -94,6 +119,23 @@ public sealed class StateImage(string role, string? folder = null) : IStateWrite
         ElementType.UInt8 => 1,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Unknown element type."),
     };
+
+    private void CheckSize(string name, ElementType type, ReadOnlySpan<long> shape, int bytes)
+    {
+        var elements = 1L;
+        foreach (var size in shape)
+            elements = checked(elements * size);
+        if (elements * SizeOf(type) != bytes)
+            throw new ArgumentException(
+                $"Tensor '{name}' of {Role} has shape [{string.Join(", ", shape.ToArray())}] of {type}, "
+                + $"which is {elements * SizeOf(type)} bytes, but {bytes} were given.", nameof(bytes));
+    }
+
+    private void Add(string name, SavedTensor tensor)
+    {
+        if (!_tensors.TryAdd(name, tensor))
+            throw new ArgumentException($"{Role} writes two tensors named '{name}'.", nameof(name));
+    }
 
     private SavedTensor Find(string name) => _tensors.TryGetValue(name, out var tensor)
         ? tensor

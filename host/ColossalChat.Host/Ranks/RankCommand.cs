@@ -43,18 +43,20 @@ internal sealed class RankCommand(HostServices host) : CliCommand<RankOptions>
         var bound = RunBinder.Bind(config, plugins.Catalog);
         var layout = new RankLayout(bound.Settings.Trainer);
         using var log = new NodeLog(host.Console, host.IsVerbose);
+        // The leading process keeps copies in memory as long as it holds less than half of it; this is for the other half.
+        var keeping = new StateKeeping(ProcessMemory.Allowed / 2 / Math.Max(1, bound.Settings.Trainer.Processes), log.Debug);
         var own = layout.Ranks.Where(rank => layout.ProcessOf(rank) == options.Process)
             .SelectMany(rank => bound.Plan.ModelsTrained, (rank, model) => new RemoteRank(model, rank, options.Attempt));
-        await Task.WhenAll(own.Select(rank => OnThread(() => Serve(bound, plugins.Catalog, layout, rank, options, log)))).ConfigureAwait(false);
+        await Task.WhenAll(own.Select(rank => OnThread(() => Serve(bound, plugins.Catalog, layout, rank, options, keeping, log)))).ConfigureAwait(false);
         return ExitCode.Ok;
     }
 
-    private static void Serve(BoundRun bound, PluginCatalog catalog, RankLayout layout, RemoteRank rank, RankOptions options, INodeLog log)
+    private static void Serve(BoundRun bound, PluginCatalog catalog, RankLayout layout, RemoteRank rank, RankOptions options, StateKeeping keeping, INodeLog log)
     {
         var peers = PeerAddress.Open(options.Meet);
         using var node = new NodeContext(NodeSetup.Of(bound, catalog, options.RunFolder, log));
         RemoteTrainers.Serve(
-            peers, rank, cancel => layout.Make(node, bound.Settings, rank.Model, rank.Rank, rank.Attempt, peers.Until(cancel)), RankLayout.StartDeadline);
+            peers, rank, cancel => layout.Make(node, bound.Settings, rank.Model, rank.Rank, rank.Attempt, peers.Until(cancel)), keeping, RankLayout.StartDeadline);
     }
 
     // Ranks wait for each other in the middle of their work, so each needs a thread that is nobody else's.

@@ -24,6 +24,7 @@ internal sealed class RankProcesses : IDisposable
     private readonly Dictionary<(int Process, long Attempt), Child> _children = [];
     private readonly RankLayout _layout;
     private readonly INodeLog _log;
+    private readonly string _runFolder;
     private readonly IReadOnlyList<string> _arguments;
     private readonly string _folder = Directory.CreateTempSubdirectory(FolderPrefix).FullName;
     private bool _isDisposed;
@@ -35,7 +36,7 @@ internal sealed class RankProcesses : IDisposable
     /// <param name="log">Takes what the children say.</param>
     public RankProcesses(BoundRun bound, HostServices host, string runFolder, INodeLog log)
     {
-        (_layout, _log) = (new RankLayout(bound.Settings.Trainer), log);
+        (_layout, _log, _runFolder) = (new RankLayout(bound.Settings.Trainer), log, runFolder);
         // A rank that loads its model hears of nothing, and the end of an attempt does not wait longer than this.
         var half = bound.Settings.Flow.CancelGrace / 2;
         _farewell = half < s_farewell ? half : s_farewell;
@@ -96,7 +97,7 @@ internal sealed class RankProcesses : IDisposable
         {
             try
             {
-                return RemoteTrainers.Connect(PeerAddress.Open(Address), rank, s_look, ended, cancel);
+                return RemoteTrainers.Connect(PeerAddress.Open(Address), rank, _runFolder, s_look, ended, cancel);
             }
             catch (TimeoutException) when (!child.HasExited && Stopwatch.GetElapsedTime(began) < RankLayout.StartDeadline)
             {

@@ -27,7 +27,7 @@ internal sealed record RankMemory(int Rank, string Model, ShardMemory Memory, lo
 /// <param name="Ranks">Ranks that train.</param>
 /// <param name="Trained">By rank and model.</param>
 /// <param name="Others">Weights of models that do not train, bytes by name; the process of the roles that use them holds them.</param>
-/// <param name="Copies">Copies of all ranks' states that the leading process comes to hold.</param>
+/// <param name="Copies">Copies of all ranks' states that the processes come to hold.</param>
 internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Trained, IReadOnlyDictionary<string, long> Others, int Copies)
 {
     // A copy has float32 weights and both moments, whatever the model computes in.
@@ -113,7 +113,7 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
         output.WriteLine(Line("all", "", "", "", "", "", Size(Trained.Sum(row => row.Memory.OnDisk)), Size(InMemory)));
         output.WriteLine("MiB, at rest between steps; activations, gathered weights and the program itself come on top. Placement auto is counted on disk, where it begins.");
         if (CopyBytes > 0)
-            output.WriteLine("Copies of states are for safe points and checkpoints, in the process that leads the run; what would take it beyond half of its memory lies in files of the run folder.");
+            output.WriteLine("Copies of states are for safe points and checkpoints, each with the process that has the rank; what would take a process beyond its part of half of the memory lies in files of the run folder.");
     }
 
     private static IEnumerable<RankMemory> Trainers(

@@ -22,7 +22,7 @@ internal sealed unsafe class MappedSegment : ISharedSegment
     public long Bytes { get; }
 
     /// <summary>Where files live in memory; else where temporary files do.</summary>
-    private static string Folder => Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
+    internal static string Folder => Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
 
     /// <summary>A new segment under a name that nobody can know by chance.</summary>
     /// <exception cref="IOException">There is no room.</exception>

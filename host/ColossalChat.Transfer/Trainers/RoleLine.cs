@@ -6,19 +6,19 @@ namespace ColossalChat.Transfer;
 /// <summary>What a frame between a role and its caller means.</summary>
 internal enum RoleFrame : byte
 {
-    /// <summary>Caller: a request; its first byte is a <see cref="TrainerCall"/>.</summary>
+    /// <summary>Caller: a request; on the line for calls its first byte is a <see cref="TrainerCall"/>.</summary>
     Call,
 
     /// <summary>Role: the call ended; the body is its result.</summary>
     Done,
 
-    /// <summary>Role: the call failed; exit code or -1, type and message.</summary>
+    /// <summary>Role: the call failed, and why.</summary>
     Failed,
 
-    /// <summary>Role: one tensor of its state.</summary>
+    /// <summary>Caller: the saved tensor that was asked for.</summary>
     Tensor,
 
-    /// <summary>Role: one document of its state.</summary>
+    /// <summary>Caller: the saved document that was asked for.</summary>
     Document,
 
     /// <summary>Role: asks for a saved tensor; the caller answers <see cref="Tensor"/> or <see cref="Failed"/>.</summary>

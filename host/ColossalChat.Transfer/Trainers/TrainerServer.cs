@@ -3,7 +3,7 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Transfer;
 
 /// <summary>The other end of a <see cref="RemoteTrainer"/>: carries out its calls on a role of this process.</summary>
-internal sealed class TrainerServer(RoleLine line, Func<CancellationToken, ITrainerRole> make)
+internal sealed class TrainerServer(RoleLine line, Func<CancellationToken, ITrainerRole> make, CapturedStates states)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
     private ITrainerRole? _role;
@@ -111,8 +111,7 @@ internal sealed class TrainerServer(RoleLine line, Func<CancellationToken, ITrai
                 role.Export(from.ReadString());
                 return [];
             case TrainerCall.Capture:
-                role.Capture(new LineWriter(line));
-                return [];
+                return Capture(role, CaptureRequest.ReadFrom(from));
             case TrainerCall.Restore:
                 role.Restore(new LineReader(line, from));
                 return [];
@@ -121,23 +120,17 @@ internal sealed class TrainerServer(RoleLine line, Func<CancellationToken, ITrai
         }
     }
 
-    private static byte[] Numbers(IReadOnlyDictionary<string, double> numbers) => TrainerCodec.Bytes(to => TrainerCodec.Write(to, numbers));
-
-    private sealed class LineWriter(RoleLine line) : IStateWriter
+    private byte[] Capture(ITrainerRole role, CaptureRequest request)
     {
-        public void WriteTensor(string name, ElementType type, ReadOnlySpan<long> shape, ReadOnlySpan<byte> data)
-        {
-            var sizes = shape.ToArray();
-            line.Send(RoleFrame.Tensor, TrainerCodec.Bytes(to => TrainerCodec.WriteHead(to, name, type, sizes)));
-            line.Send(RoleFrame.Tensor, data);
-        }
-
-        public void WriteJson(string name, string json) => line.Send(RoleFrame.Document, TrainerCodec.Bytes(to =>
-        {
-            to.Write(name);
-            to.Write(json);
-        }));
+        states.KeepOnly(request.InUse.Append(request.Id).ToHashSet());
+        var state = states.For(request.Id, request.NewFiles);
+        state.Begin();
+        role.Capture(state);
+        state.End();
+        return TrainerCodec.Bytes(state.WriteIndex);
     }
+
+    private static byte[] Numbers(IReadOnlyDictionary<string, double> numbers) => TrainerCodec.Bytes(to => TrainerCodec.Write(to, numbers));
 
     private sealed class LineReader : IStateReader
     {

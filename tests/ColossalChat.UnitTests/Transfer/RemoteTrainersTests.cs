@@ -7,10 +7,14 @@ namespace ColossalChat.UnitTests.Transfer;
 
 /// <summary>A trainer at the other end of a line does what it would do here.</summary>
 [Trait("Category", "CI")]
-public sealed class RemoteTrainersTests
+public sealed class RemoteTrainersTests : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
     private static readonly RemoteRank Rank = new("policy", 1, 3);
+    private static readonly StateKeeping Keeping = new(long.MaxValue, _ => { });
+    private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-states-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     public async Task Every_call_arrives_with_its_arguments_and_comes_back_with_its_result()
@@ -80,8 +84,8 @@ public sealed class RemoteTrainersTests
     public async Task A_role_that_cannot_be_made_says_why()
     {
         var links = new InProcessPeerLinks();
-        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => throw new UserErrorException("There is no model."), Limit));
-        Assert.Equal("There is no model.", Assert.Throws<UserErrorException>(() => RemoteTrainers.Connect(links, Rank, Limit, () => { })).Message);
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => throw new UserErrorException("There is no model."), Keeping, Limit));
+        Assert.Equal("There is no model.", Assert.Throws<UserErrorException>(() => RemoteTrainers.Connect(links, Rank, _folder, Limit, () => { })).Message);
         await server.WaitAsync(Limit);
     }
 
@@ -90,10 +94,10 @@ public sealed class RemoteTrainersTests
     {
         var links = new InProcessPeerLinks();
         var role = new EchoTrainer();
-        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => role, Limit));
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => role, Keeping, Limit));
         for (var time = 0; time < 3; time++)
             links.Join(new RankPlace("policy@1.3.calls", 0, 2), Limit).Dispose();
-        using (var trainer = RemoteTrainers.Connect(links, Rank, Limit, () => { }))
+        using (var trainer = RemoteTrainers.Connect(links, Rank, _folder, Limit, () => { }))
             trainer.Finish(0, apply: true);
         await server.WaitAsync(Limit);
         Assert.Equal(["finish 0 True", "dispose"], role.Calls);
@@ -107,18 +111,18 @@ public sealed class RemoteTrainersTests
         {
             links.Until(cancel).Join(new RankPlace("policy", 1, 2), TimeSpan.FromMinutes(10)).Dispose();
             return new EchoTrainer();
-        }, Limit));
+        }, Keeping, Limit));
         using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
-        Assert.ThrowsAny<OperationCanceledException>(() => RemoteTrainers.Connect(links, Rank, Limit, () => { }, cancel.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => RemoteTrainers.Connect(links, Rank, _folder, Limit, () => { }, cancel.Token));
         await server.WaitAsync(Limit);
     }
 
-    private static async Task With(EchoTrainer role, Action<ITrainerRole> use)
+    private async Task With(EchoTrainer role, Action<ITrainerRole> use)
     {
         var links = new InProcessPeerLinks();
-        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => role, Limit));
+        var server = Task.Run(() => RemoteTrainers.Serve(links, Rank, _ => role, Keeping, Limit));
         var hasEnded = false;
-        using (var trainer = RemoteTrainers.Connect(links, Rank, Limit, () => hasEnded = true))
+        using (var trainer = RemoteTrainers.Connect(links, Rank, _folder, Limit, () => hasEnded = true))
             use(trainer);
         await server.WaitAsync(Limit);
         Assert.True(hasEnded);

@@ -1,0 +1,107 @@
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>
+/// The line on which a rank's process is asked to write copies of its state, while calls to the rank go on. Given up while
+/// the other process writes, it stays until that is done. Safe to use from several threads.
+/// </summary>
+/// <param name="line">To the other process.</param>
+/// <param name="name">Who it is, for messages, such as <c>rank 1 of policy</c>.</param>
+/// <param name="ended">Called once nobody needs the other process any more.</param>
+internal sealed class ShardLine(RoleLine line, string name, Action ended)
+{
+    private readonly Lock _turn = new();
+    private readonly Lock _lock = new();
+    private int _users = 1;
+
+    /// <summary>Has the other process write a copy, and waits for it.</summary>
+    /// <returns>Null when the other process is gone, or given up.</returns>
+    /// <exception cref="IOException">It could not write.</exception>
+    public WrittenFile? Write(long id, string dataFile, string indexFile, ReadOnlySpan<byte> index)
+    {
+        if (!Enter())
+            return null;
+        try
+        {
+            lock (_turn)
+                return Ask(TrainerCodec.Bytes(new ShardRequest(id, dataFile, indexFile, index.ToArray()).WriteTo)) is not { } answer
+                    ? null
+                    : Read(answer.Kind, answer.Body, Path.GetDirectoryName(dataFile)!);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <summary>Gives the other process up once it writes nothing more.</summary>
+    public void GiveUp() => Leave();
+
+    private (RoleFrame Kind, byte[] Body)? Ask(byte[] request)
+    {
+        try
+        {
+            line.Send(RoleFrame.Call, request);
+            return line.Receive();
+        }
+        catch (IOException)
+        {
+            // The other process died. Whatever it has written is written again.
+            return null;
+        }
+    }
+
+    private WrittenFile Read(RoleFrame kind, byte[] body, string folder)
+    {
+        using var from = TrainerCodec.Open(body);
+        if (kind == RoleFrame.Done)
+            return new WrittenFile(from.ReadInt64(), from.ReadString());
+        var (isOfDisk, reason) = (from.ReadBoolean(), from.ReadString());
+        var message = $"{name} could not write its shard {folder}: {reason}";
+        throw isOfDisk ? new IOException(message) : new RankFailedException(message);
+    }
+
+    private bool Enter()
+    {
+        lock (_lock)
+        {
+            if (_users == 0)
+                return false;
+            _users++;
+            return true;
+        }
+    }
+
+    private void Leave()
+    {
+        lock (_lock)
+        {
+            if (--_users > 0)
+                return;
+        }
+
+        line.Dispose();
+        ended();
+    }
+}
+
+/// <summary>What a rank's process is asked to write.</summary>
+/// <param name="Id">Number of the copy.</param>
+/// <param name="DataFile">Gets the bytes of the tensors.</param>
+/// <param name="IndexFile">Gets <paramref name="Index"/>.</param>
+/// <param name="Index">Content.</param>
+internal sealed record ShardRequest(long Id, string DataFile, string IndexFile, byte[] Index)
+{
+    public void WriteTo(BinaryWriter to)
+    {
+        to.Write(Id);
+        to.Write(DataFile);
+        to.Write(IndexFile);
+        to.Write(Index.Length);
+        to.Write(Index);
+    }
+
+    public static ShardRequest ReadFrom(BinaryReader from) =>
+        new(from.ReadInt64(), from.ReadString(), from.ReadString(), from.ReadBytes(from.ReadInt32()));
+}
