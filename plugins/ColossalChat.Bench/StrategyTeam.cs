@@ -34,7 +34,7 @@ internal sealed class StrategyTeam : IDisposable
     }
 
     /// <summary>What a strategy's steps say.</summary>
-    /// <param name="report">Of the benchmark, with its peak: the ranks together have the cores that the peak was measured with.</param>
+    /// <param name="report">Of the benchmark, with the engine's share of peak: the ranks together have the cores that it was measured with.</param>
     /// <param name="strategy">Which.</param>
     /// <param name="steps">By step, then by rank.</param>
     /// <param name="alone">Steps of one rank with all threads, made in turn with these.</param>
@@ -43,15 +43,16 @@ internal sealed class StrategyTeam : IDisposable
         // A step takes as long as its slowest rank; all its times are of that rank, since parts of different ranks have no sum.
         var (options, slowest) = (report.Options, TrainBenchReport.Median([.. steps.Select(ranks => ranks.MaxBy(rank => rank.Total)!)]));
         var (seconds, rate) = (slowest.Total, TrainBenchReport.GigaflopsPerSecond(options, slowest.Total));
+        var ofOneRank = TrainBenchReport.MedianOf(alone.Zip(steps, (one, ranks) => one.Total / ranks.Max(rank => rank.Total)));
         return new JsonObject
         {
             ["strategy"] = strategy,
             ["ranks"] = options.Ranks,
             ["tokens_per_s"] = Round(options.Batch * options.Tokens / seconds),
             ["one_rank_tokens_per_s"] = Round(options.Batch * options.Tokens / TrainBenchReport.Median(alone).Total),
-            ["of_one_rank"] = Round(TrainBenchReport.MedianOf(alone.Zip(steps, (one, ranks) => one.Total / ranks.Max(rank => rank.Total)), ratio => ratio)),
+            ["of_one_rank"] = Round(ofOneRank),
             ["gflops"] = Round(rate),
-            ["gemm_share"] = Round(rate / report.Peak.GigaflopsPerSecond),
+            ["gemm_share"] = Round(report.GemmShare * ofOneRank),
             ["loss"] = Round(steps[^1][0].Loss),
             ["communication_s"] = Round(slowest.Communication),
             ["exposed_s"] = Round(slowest.Exposed),

@@ -24,11 +24,21 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
     /// <summary>Operations alone.</summary>
     public required IReadOnlyList<OperationTimes.Row> Operations { get; init; }
 
+    /// <summary>What the engine with one rank reaches of the products' own rate.</summary>
+    public double GemmShare => MedianOf(Turns.Select(turn => GigaflopsPerSecond(Options, turn.Engine.Total) / PeakOf(turn).GigaflopsPerSecond));
+
     /// <summary>An entry for each strategy.</summary>
     public JsonArray Strategies { get; } = [];
 
     /// <summary>One disturbed step on a busy machine must not decide.</summary>
     public static StepReport Median(IEnumerable<StepReport> steps) => MedianOf(steps, step => step.Total);
+
+    /// <summary>The middle one, or the mean of the middle two.</summary>
+    public static double MedianOf(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
 
     /// <summary>The middle one, the upper of two.</summary>
     public static T MedianOf<T>(IEnumerable<T> all, Func<T, double> by)
@@ -67,7 +77,7 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
             ["speedup"] = MedianOverTurns(turn => turn.Eager.Total / turn.Engine.Total),
             ["speedup_over_naive_bf16"] = MedianOverTurns(turn => turn.Mixed.Total / turn.Engine.Total),
             ["gflops"] = Round(GigaflopsPerSecond(Options, engine.Total)),
-            ["gemm_share"] = MedianOverTurns(turn => GigaflopsPerSecond(Options, turn.Engine.Total) / PeakOf(turn).GigaflopsPerSecond),
+            ["gemm_share"] = Round(GemmShare),
             ["gemm_peak_gflops"] = Round(peak.GigaflopsPerSecond),
             ["gemm_peak_bf16_gflops"] = MedianOverTurns(turn => turn.BFloat16Peak.GigaflopsPerSecond),
             ["gemm_peak_fp32_gflops"] = MedianOverTurns(turn => turn.Float32Peak.GigaflopsPerSecond),
@@ -102,5 +112,5 @@ internal sealed record TrainBenchReport(TrainBenchOptions Options)
 
     private GemmPeak.Rates PeakOf(TrainBenchTurn turn) => Options.Precision == "float32" ? turn.Float32Peak : turn.BFloat16Peak;
 
-    private double? MedianOverTurns(Func<TrainBenchTurn, double> of) => Round(MedianOf(Turns.Select(of), value => value));
+    private double? MedianOverTurns(Func<TrainBenchTurn, double> of) => Round(MedianOf(Turns.Select(of)));
 }

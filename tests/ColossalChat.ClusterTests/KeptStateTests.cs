@@ -52,6 +52,25 @@ public sealed class KeptStateTests : IDisposable
     }
 
     [Fact]
+    public void A_keeper_that_may_never_answer_is_not_asked()
+    {
+        var (kept, image) = (Kept("wb"), new StateImage("trainers.policy@1"));
+        image.Take(kept);
+        image.LeaveKeeper();
+
+        var folder = CheckpointWriter.Write(_runFolder, StateOf(("trainers.policy@1", image)), keep: 1);
+
+        Assert.Equal(0, kept.Writes);
+        Assert.Equal("wb"u8, File.ReadAllBytes(Path.Combine(folder, "trainers.policy@1", "state.bin")));
+        image.Begin();
+        image.Take(kept);
+        CheckpointWriter.Write(_runFolder, StateOf(("trainers.policy@1", image)), keep: 1);
+        Assert.Equal(1, kept.Writes);
+        image.Release();
+        Assert.True(kept.IsDisposed);
+    }
+
+    [Fact]
     public void All_keepers_write_at_the_same_time()
     {
         using var both = new Barrier(2);
@@ -188,7 +207,7 @@ public sealed class KeptStateTests : IDisposable
     }
 
     [Fact]
-    public async Task A_disk_that_is_full_for_a_rank_fails_the_run_and_leaves_the_checkpoint_before()
+    public async Task A_disk_that_is_full_for_a_rank_fails_the_run_whose_state_is_then_written_here()
     {
         await using var unbroken = new RunHarness { Plan = Plan };
         await unbroken.RunAsync();
@@ -204,7 +223,9 @@ public sealed class KeptStateTests : IDisposable
 
         Assert.Equal(ExitCode.Resource, end.ExitCode);
         Assert.Contains("The checkpoint of iteration 4 could not be written: rank 0 of critic could not write its shard /run: No space left on device. Make room", end.Failure, StringComparison.Ordinal);
-        Assert.EndsWith("step-00000002", end.Checkpoint, StringComparison.Ordinal);
+        Assert.EndsWith("step-00000004", end.Checkpoint, StringComparison.Ordinal);
+        Assert.Equal(2, writes);
+        Assert.True(Directory.Exists(Path.Combine(_runFolder, "checkpoints", "step-00000002")));
         await using var resumed = new RunHarness(runFolder: _runFolder) { Plan = Plan, ResumeFrom = end.Checkpoint };
         Assert.Null((await resumed.RunAsync()).Failure);
         Assert.Equal(unbroken.World.Digest(), resumed.World.Digest());

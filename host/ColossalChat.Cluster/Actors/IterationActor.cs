@@ -56,6 +56,9 @@ internal sealed class IterationActor : ReceiveActor
     // Whatever an actor of the flow throws is a fault of the host itself: the supervisor ends the run and says so.
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Escalate);
 
+    // The next attempt makes copies of its own.
+    protected override void PostStop() => _spare?.Release();
+
     private void ReceiveFlow()
     {
         Receive<RoleOpened>(opened =>

@@ -45,9 +45,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         Receive<RoleFailed>(failed => failed.Epoch == _epoch && _afterAttempt is null, Mend);
         Receive<FlowEnded>(ended => ended.Epoch == _epoch && _afterAttempt is null, Finish);
         Receive<Terminated>(_ => AttemptStopped());
-        Receive<GracePassed>(_ => WhenWritten(() => Complete(_verdict ?? Failed(ExitCode.Failed,
-            $"{_cause}A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
-            + "Start the run again with --resume latest."))));
+        Receive<GracePassed>(EndWithoutRole);
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -195,6 +193,10 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
                 _attempt.Tell(new SpareState(state));
             _attempt.Tell(saved);
         }
+        else if (state is not null && !ReferenceEquals(state, _safePoint))
+        {
+            state.Release();
+        }
 
         WriteEnded();
     }
@@ -308,6 +310,20 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         WhenWritten(GoOn);
     }
 
+    // Whoever writes may hang together with the role.
+    private void EndWithoutRole(GracePassed passed)
+    {
+        if (_writing is not null && !passed.IsLast)
+        {
+            Timers.StartSingleTimer("grace", new GracePassed(IsLast: true), _definition.Flow.CancelGrace);
+            return;
+        }
+
+        Complete(_verdict ?? Failed(ExitCode.Failed,
+            $"{_cause}A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
+            + "Start the run again with --resume latest."));
+    }
+
     private void GoOn()
     {
         var then = _afterAttempt!;
@@ -333,6 +349,8 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
     {
         if (_safePoint is not { } state || !HasUnsavedState)
             return end;
+        foreach (var image in state.Images.Values)
+            image.LeaveKeeper();
         try
         {
             var folder = _definition.Write(state, remark => Note("checkpoint", remark));
@@ -369,5 +387,5 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         }
     }
 
-    private sealed record GracePassed;
+    private sealed record GracePassed(bool IsLast = false);
 }

@@ -12,6 +12,13 @@ public sealed record RunState(long Iteration, long Epoch, RunTotals Totals, IRea
 
     /// <summary>The iteration's value of the metric that tells the best checkpoint; null when it has none.</summary>
     public CheckpointScore? Score { get; init; }
+
+    /// <summary>Lets go of what others keep of it; it is of no use any more.</summary>
+    internal void Release()
+    {
+        foreach (var image in Images.Values)
+            image.Release();
+    }
 }
 
 /// <summary>What training has used since the run began, resumed parts included.</summary>

@@ -55,7 +55,7 @@ internal static class ShardWriter
         Directory.CreateDirectory(Path.Combine(folder, role));
         var (data, document) = ($"{role}/{StateIndex.DataFileName}", $"{role}/{StateIndex.FileName}");
         var index = JsonSerializer.SerializeToUtf8Bytes(IndexOf(image), CheckpointJson.Options);
-        return image.Kept?.Write(FullPath(folder, data), FullPath(folder, document), index) is { } written
+        return image.Writer?.Write(FullPath(folder, data), FullPath(folder, document), index) is { } written
             ? [new ManifestFile(data, written.Bytes, written.Hash), new ManifestFile(document, index.Length, Checkpoints.HashOf(index))]
             : [WriteTensors(folder, data, image), WriteFile(folder, document, index)];
     }
@@ -98,7 +98,7 @@ internal static class ShardWriter
 
     private sealed class Shard(string folder, string role, StateImage image)
     {
-        public bool IsKept => image.Kept is not null;
+        public bool IsKept => image.Writer is not null;
 
         public ManifestFile[] Files { get; private set; } = [];
 

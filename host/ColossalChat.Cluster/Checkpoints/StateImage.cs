@@ -15,6 +15,7 @@ public sealed class StateImage(string role, string? folder = null) : IStateTaker
     private readonly Dictionary<string, string> _json = [];
     private readonly Dictionary<string, OwnBytes> _spare = [];
     private IKeptState? _spareKept;
+    private bool _isAlone;
 
     /// <summary>The role's slot.</summary>
     public string Role { get; } = role;
@@ -28,12 +29,25 @@ public sealed class StateImage(string role, string? folder = null) : IStateTaker
     /// <summary>The whole state, when somebody else keeps it.</summary>
     internal IKeptState? Kept { get; private set; }
 
+    /// <summary>Who writes the state; null when this process does.</summary>
+    internal IKeptState? Writer => _isAlone ? null : Kept;
+
+    /// <summary>Asks the keeper for nothing any more: it may be one that never answers. The bytes are here all the same.</summary>
+    internal void LeaveKeeper() => _isAlone = true;
+
+    /// <summary>Lets go of what somebody else keeps; the image is of no use any more.</summary>
+    internal void Release()
+    {
+        Kept?.Dispose();
+        _spareKept?.Dispose();
+    }
+
     /// <summary>Forgets the content and keeps its memory for the next.</summary>
     public void Begin()
     {
         // Only of a state that was written although one was taken before.
         _spareKept?.Dispose();
-        (_spareKept, Kept) = (Kept, null);
+        (_spareKept, Kept, _isAlone) = (Kept, null, false);
         _spare.Clear();
         foreach (var (name, tensor) in _tensors)
             if (tensor.Data is OwnBytes own)

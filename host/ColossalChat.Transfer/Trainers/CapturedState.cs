@@ -69,7 +69,9 @@ internal sealed class CapturedState(StateFiles files, StateKeeping keeping) : IS
     }
 
     /// <summary>Writes the bytes of all tensors, back to back, and puts them on the disk.</summary>
-    public WrittenFile WriteTo(string path)
+    /// <param name="path">Where.</param>
+    /// <param name="check">Called before each piece; throws when nobody wants the file any more.</param>
+    public WrittenFile WriteTo(string path, Action check)
     {
         var (hash, piece) = (new XxHash128(), new byte[PieceLength]);
         using var stream = File.Create(path);
@@ -77,6 +79,7 @@ internal sealed class CapturedState(StateFiles files, StateKeeping keeping) : IS
         {
             for (var start = 0; start < tensor.Bytes; start += piece.Length)
             {
+                check();
                 var next = piece.AsSpan(0, Math.Min(piece.Length, tensor.Bytes - start));
                 files.Read(tensor.Place with { Offset = tensor.Place.Offset + start }, next);
                 stream.Write(next);
@@ -99,7 +102,7 @@ internal sealed class CapturedState(StateFiles files, StateKeeping keeping) : IS
     private StatePlace Put(ReadOnlySpan<byte> data)
     {
         var place = new StatePlace(IsInMemory: true, _memoryEnd);
-        if (HasRoom(_memoryEnd + data.Length, data.Length) && TryWrite(place, data))
+        if (TryTakeRoom(_memoryEnd + data.Length, data.Length) && TryWrite(place, data))
         {
             _memoryEnd += data.Length;
             return place;
@@ -111,7 +114,7 @@ internal sealed class CapturedState(StateFiles files, StateKeeping keeping) : IS
         return place;
     }
 
-    private bool HasRoom(long end, int bytes)
+    private bool TryTakeRoom(long end, int bytes)
     {
         var more = end - _taken;
         if (more <= 0)

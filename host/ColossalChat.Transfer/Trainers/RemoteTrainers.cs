@@ -41,13 +41,26 @@ public static class RemoteTrainers
         {
             // Makes the role, which meets the other ranks of its group.
             calls.Ask(TrainerCall.Open, _ => { }, _ => true, cancel);
-            var shards = RoleLine.Meet(met, rank.ShardLineName, isCaller: true, s_shardLine);
+            var shards = MeetForShards(met, rank);
             return new RemoteTrainer(rank.Model, calls, new ShardLine(shards, rank.ToString(), ended), folder);
         }
         catch
         {
             calls.Dispose();
             throw;
+        }
+    }
+
+    // The process is there: it must not be looked for again.
+    private static RoleLine MeetForShards(IPeerLinks links, RemoteRank rank)
+    {
+        try
+        {
+            return RoleLine.Meet(links, rank.ShardLineName, isCaller: true, s_shardLine);
+        }
+        catch (TimeoutException error)
+        {
+            throw new IOException($"{rank} did not open the line for its shards within {s_shardLine.TotalSeconds} s.", error);
         }
     }
 

@@ -9,11 +9,15 @@ namespace ColossalChat.Transfer;
 /// <param name="line">To the other process.</param>
 /// <param name="name">Who it is, for messages, such as <c>rank 1 of policy</c>.</param>
 /// <param name="ended">Called once nobody needs the other process any more.</param>
-internal sealed class ShardLine(RoleLine line, string name, Action ended)
+/// <param name="grace">How long a process that was given up may go on writing; null for 10 seconds.</param>
+internal sealed class ShardLine(RoleLine line, string name, Action ended, TimeSpan? grace = null)
 {
+    // A process that hangs must not hold up whoever gave it up; a copy can be written by another one.
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(10);
     private readonly Lock _turn = new();
     private readonly Lock _lock = new();
     private int _users = 1;
+    private bool _isGivenUp;
 
     /// <summary>Has the other process write a copy, and waits for it.</summary>
     /// <returns>Null when the other process is gone, or given up.</returns>
@@ -35,8 +39,27 @@ internal sealed class ShardLine(RoleLine line, string name, Action ended)
         }
     }
 
-    /// <summary>Gives the other process up once it writes nothing more.</summary>
-    public void GiveUp() => Leave();
+    /// <summary>Gives the other process up once it writes nothing more, or has gone on writing for too long.</summary>
+    public void GiveUp()
+    {
+        lock (_lock)
+        {
+            if (_isGivenUp)
+                return;
+            _isGivenUp = true;
+        }
+
+        Leave();
+        _ = AbortIfItHangs();
+    }
+
+    private async Task AbortIfItHangs()
+    {
+        await Task.Delay(grace ?? s_grace).ConfigureAwait(false);
+        lock (_lock)
+            if (_users > 0)
+                line.Abort($"{name} was given up while it wrote its shard.");
+    }
 
     private (RoleFrame Kind, byte[] Body)? Ask(byte[] request)
     {
@@ -47,7 +70,7 @@ internal sealed class ShardLine(RoleLine line, string name, Action ended)
         }
         catch (IOException)
         {
-            // The other process died. Whatever it has written is written again.
+            // The other process died, or was given up. Whatever it has written is written again.
             return null;
         }
     }

@@ -44,7 +44,7 @@ internal sealed class ShardServer : IDisposable
             using var line = RoleLine.Meet(_links, _rank.ShardLineName, isCaller: false, s_forever);
             while (true)
             {
-                var (kind, answer) = Answer(line.Receive().Body);
+                var (kind, answer) = Answer(line.Receive().Body, () => CheckWanted(line));
                 line.Send(kind, answer);
             }
         }
@@ -54,12 +54,19 @@ internal sealed class ShardServer : IDisposable
         }
     }
 
-    private (RoleFrame Kind, byte[] Body) Answer(byte[] request)
+    // Another process may write the same files by now.
+    private void CheckWanted(RoleLine line)
+    {
+        if (line.BrokenBy is { } reason)
+            throw new IOException($"{_rank} stopped writing its shard: {reason}");
+    }
+
+    private (RoleFrame Kind, byte[] Body) Answer(byte[] request, Action check)
     {
         try
         {
             using var from = TrainerCodec.Open(request);
-            var file = Write(ShardRequest.ReadFrom(from));
+            var file = Write(ShardRequest.ReadFrom(from), check);
             return (RoleFrame.Done, TrainerCodec.Bytes(to =>
             {
                 to.Write(file.Bytes);
@@ -77,9 +84,10 @@ internal sealed class ShardServer : IDisposable
         }
     }
 
-    private WrittenFile Write(ShardRequest request)
+    private WrittenFile Write(ShardRequest request, Action check)
     {
-        var file = _states.Find(request.Id).WriteTo(request.DataFile);
+        var file = _states.Find(request.Id).WriteTo(request.DataFile, check);
+        check();
         using (var index = File.Create(request.IndexFile))
         {
             index.Write(request.Index);

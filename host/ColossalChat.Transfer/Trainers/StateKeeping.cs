@@ -23,6 +23,9 @@ public sealed class StateKeeping(long mostMemory, Action<string> note)
         }
     }
 
+    // Links between ranks need room in the same place.
+    private const long Reserve = 64L << 20;
+
     internal void Note(string sentence) => note(sentence);
 
     /// <summary>Takes memory for copies, if that much is allowed.</summary>
@@ -31,7 +34,7 @@ public sealed class StateKeeping(long mostMemory, Action<string> note)
         lock (_lock)
         {
             // Copies are files in memory, which the system does not count as the process's own.
-            if (ProcessMemory.Now() + _held + bytes > mostMemory)
+            if (ProcessMemory.Now() + _held + bytes > mostMemory || new DriveInfo(MappedSegment.Folder).AvailableFreeSpace < bytes + Reserve)
                 return false;
             _held += bytes;
             return true;

@@ -9,8 +9,9 @@ namespace ColossalChat.Numerics.Kernels;
 /// </summary>
 internal static class Exponential
 {
-    // Beyond these e^x rounds to 0 and to infinity, which the powers of two below give by themselves.
-    private const float Lowest = -104f;
+    // Beyond these e^x is 0 and infinity, which the powers of two below give by themselves: the low one exactly, because
+    // numbers too small for a float are slow on some processors, and masks are full of minus infinity.
+    private const float Lowest = -176f;
     private const float Highest = 89f;
     private const float Log2OfE = 1.44269504f;
 

@@ -12,12 +12,12 @@ internal static class Lanes
     /// <summary>To write.</summary>
     public static Span<Vector<float>> Into(Span<float> values) => MemoryMarshal.Cast<float, Vector<float>>(values);
 
-    /// <summary>The largest value; one that is not a number may be passed over.</summary>
+    /// <summary>The largest value; one that is not a number is passed over, or makes it not a number, as the processor has it.</summary>
     public static float Largest(ReadOnlySpan<float> values)
     {
         var most = new Vector<float>(float.NegativeInfinity);
         foreach (var vector in Of(values))
-            most = Vector.MaxNative(most, vector);
+            most = Vector.MaxNative(vector, most);
         var largest = float.NegativeInfinity;
         for (var i = 0; i < Vector<float>.Count; i++)
             largest = MathF.Max(largest, most[i]);

@@ -15,7 +15,7 @@ internal static unsafe class TorchThreads
 
     /// <summary>Runs the same work on several threads at once, the calling one included, and waits for all.</summary>
     /// <param name="threads">How many; as many as libtorch uses on the calling thread, or it builds its team anew each time.</param>
-    /// <param name="work">Shares itself out. What the first of them throws is thrown here.</param>
+    /// <param name="work">Shares itself out. What one of them throws is thrown here.</param>
     /// <returns>False, with nothing done, where libtorch has other threads than those of OpenMP.</returns>
     public static bool TryRun(int threads, Action work)
     {

@@ -109,6 +109,40 @@ public sealed class KeptStateTests : IDisposable
     }
 
     [Fact]
+    public async Task A_process_that_hangs_while_it_writes_is_waited_for_no_longer_than_a_grace()
+    {
+        var links = new InProcessPeerLinks();
+        var hanging = Task.Run(() => RoleLine.Meet(links, "shards", isCaller: false, Limit));
+        var hasEnded = 0;
+        var shards = new ShardLine(RoleLine.Meet(links, "shards", isCaller: true, Limit), "rank 1 of policy", () => hasEnded++, TimeSpan.FromMilliseconds(50));
+        using var line = await hanging;
+        var write = Task.Run(() => shards.Write(1, DataFile, IndexFile, []));
+        line.Receive();
+
+        shards.GiveUp();
+        shards.GiveUp();
+        Assert.Null(await write.WaitAsync(Limit));
+        Assert.Equal(1, hasEnded);
+        Assert.NotNull(line.BrokenBy);
+    }
+
+    [Fact]
+    public void A_state_that_nobody_wants_any_more_is_not_written_on()
+    {
+        using var state = new CapturedState(StateFiles.Create(_folder, out var names), new StateKeeping(long.MaxValue, _ => { }));
+        StateFiles.Forget(names);
+        state.WriteTensor("w", ElementType.UInt8, [3_000_000], new byte[3_000_000]);
+        var pieces = 0;
+
+        Assert.Throws<IOException>(() => state.WriteTo(DataFile, () =>
+        {
+            if (++pieces == 2)
+                throw new IOException("gone");
+        }));
+        Assert.Equal(1 << 20, new FileInfo(DataFile).Length);
+    }
+
+    [Fact]
     public async Task Two_copies_take_turns_and_take_no_more_room_with_time()
     {
         await using var there = new Rank(new InProcessPeerLinks(), _folder) { Role = { State = [("a", 500_000), ("b", 10)] } };
