@@ -54,11 +54,11 @@ internal sealed class ShardServer : IDisposable
         }
     }
 
-    // Another process may write the same files by now.
+    // Another process may write the same files by now. Nobody is there for an answer.
     private void CheckWanted(RoleLine line)
     {
         if (line.BrokenBy is { } reason)
-            throw new IOException($"{_rank} stopped writing its shard: {reason}");
+            throw new OperationCanceledException($"{_rank} stopped writing its shard: {reason}");
     }
 
     private (RoleFrame Kind, byte[] Body) Answer(byte[] request, Action check)
@@ -73,7 +73,7 @@ internal sealed class ShardServer : IDisposable
                 to.Write(file.Hash);
             }));
         }
-        catch (Exception error)
+        catch (Exception error) when (error is not OperationCanceledException)
         {
             var isOfDisk = error is IOException or UnauthorizedAccessException;
             return (RoleFrame.Failed, TrainerCodec.Bytes(to =>
