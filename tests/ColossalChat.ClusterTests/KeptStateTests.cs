@@ -25,14 +25,25 @@ public sealed class KeptStateTests : IDisposable
     public void A_kept_state_is_written_by_its_keeper_or_here_when_that_is_gone(bool isGone)
     {
         var kept = Kept("wb", "biases");
+        FileStream? hanging = null;
         if (isGone)
             kept.Writing = _ =>
             {
-                File.WriteAllText(kept.DataFile, "what a dead keeper left, longer than the state");
+                hanging = new FileStream(kept.DataFile, FileMode.Create, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+                hanging.Write("what a dead keeper left, longer than the state"u8);
+                hanging.Flush();
                 return null;
             };
         var own = Own("experience");
         var folder = CheckpointWriter.Write(_runFolder, StateOf(("trainers.policy@1", kept), ("experience", own)), keep: 1);
+
+        if (hanging is not null)
+        {
+            // It was not dead, and comes back.
+            hanging.Position = 0;
+            hanging.Write("late"u8);
+            hanging.Dispose();
+        }
 
         Assert.Equal(1, kept.Writes);
         Assert.Equal("wbbiases"u8, File.ReadAllBytes(Path.Combine(folder, "trainers.policy@1", "state.bin")));

@@ -45,7 +45,9 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         Receive<RoleFailed>(failed => failed.Epoch == _epoch && _afterAttempt is null, Mend);
         Receive<FlowEnded>(ended => ended.Epoch == _epoch && _afterAttempt is null, Finish);
         Receive<Terminated>(_ => AttemptStopped());
-        Receive<GracePassed>(EndWithoutRole);
+        Receive<GracePassed>(_ => WhenWritten(() => Complete(_verdict ?? Failed(ExitCode.Failed,
+            $"{_cause}A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
+            + "Start the run again with --resume latest."))));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -310,20 +312,6 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         WhenWritten(GoOn);
     }
 
-    // Whoever writes may hang together with the role.
-    private void EndWithoutRole(GracePassed passed)
-    {
-        if (_writing is not null && !passed.IsLast)
-        {
-            Timers.StartSingleTimer("grace", new GracePassed(IsLast: true), _definition.Flow.CancelGrace);
-            return;
-        }
-
-        Complete(_verdict ?? Failed(ExitCode.Failed,
-            $"{_cause}A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
-            + "Start the run again with --resume latest."));
-    }
-
     private void GoOn()
     {
         var then = _afterAttempt!;
@@ -387,5 +375,5 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         }
     }
 
-    private sealed record GracePassed(bool IsLast = false);
+    private sealed record GracePassed;
 }

@@ -55,9 +55,12 @@ internal static class ShardWriter
         Directory.CreateDirectory(Path.Combine(folder, role));
         var (data, document) = ($"{role}/{StateIndex.DataFileName}", $"{role}/{StateIndex.FileName}");
         var index = JsonSerializer.SerializeToUtf8Bytes(IndexOf(image), CheckpointJson.Options);
-        return image.Writer?.Write(FullPath(folder, data), FullPath(folder, document), index) is { } written
-            ? [new ManifestFile(data, written.Bytes, written.Hash), new ManifestFile(document, index.Length, Checkpoints.HashOf(index))]
-            : [WriteTensors(folder, data, image), WriteFile(folder, document, index)];
+        if (image.Writer?.Write(FullPath(folder, data), FullPath(folder, document), index) is { } written)
+            return [new ManifestFile(data, written.Bytes, written.Hash), new ManifestFile(document, index.Length, Checkpoints.HashOf(index))];
+
+        // A keeper that only hung may still have the file open: from here on it writes into one that is nobody's.
+        File.Delete(Path.Combine(folder, data));
+        return [WriteTensors(folder, data, image), WriteFile(folder, document, index)];
     }
 
     // A keeper may have another current directory.

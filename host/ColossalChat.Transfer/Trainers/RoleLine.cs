@@ -9,6 +9,9 @@ internal enum RoleFrame : byte
     /// <summary>Caller: a request; on the line for calls its first byte is a <see cref="TrainerCall"/>.</summary>
     Call,
 
+    /// <summary>Role: the call goes on.</summary>
+    Busy,
+
     /// <summary>Role: the call ended; the body is its result.</summary>
     Done,
 
@@ -30,7 +33,7 @@ internal enum RoleFrame : byte
 
 /// <summary>
 /// Frames between two members of a group: kind, length, body. One side talks at a time. The group breaks when a side dies,
-/// so no wait needs a limit of its own.
+/// so a wait needs a limit only where the other side may hang.
 /// </summary>
 /// <param name="group">Of two members; disposed with this.</param>
 internal sealed class RoleLine(IPeerGroup group) : IDisposable
@@ -65,11 +68,13 @@ internal sealed class RoleLine(IPeerGroup group) : IDisposable
     }
 
     /// <summary>Waits for a frame.</summary>
+    /// <param name="limit">Longest wait for its beginning; null for as long as it takes.</param>
     /// <exception cref="IOException">The other side is gone.</exception>
-    public (RoleFrame Kind, byte[] Body) Receive()
+    /// <exception cref="TimeoutException">Nothing came within the limit.</exception>
+    public (RoleFrame Kind, byte[] Body) Receive(TimeSpan? limit = null)
     {
         Span<byte> header = stackalloc byte[HeaderBytes];
-        _link.Receive(header, s_forever);
+        _link.Receive(header, limit ?? s_forever);
         var body = GC.AllocateUninitializedArray<byte>(checked((int)BinaryPrimitives.ReadInt64LittleEndian(header[1..])));
         if (body.Length > 0)
             _link.Receive(body, s_forever);

@@ -10,17 +10,21 @@ namespace ColossalChat.Transfer;
 /// <param name="name">Who it is, for messages, such as <c>rank 1 of policy</c>.</param>
 /// <param name="ended">Called once nobody needs the other process any more.</param>
 /// <param name="grace">How long a process that was given up may go on writing; null for 10 seconds.</param>
-internal sealed class ShardLine(RoleLine line, string name, Action ended, TimeSpan? grace = null)
+/// <param name="silence">How long a process that writes may give no sign; null for 5 minutes.</param>
+internal sealed class ShardLine(RoleLine line, string name, Action ended, TimeSpan? grace = null, TimeSpan? silence = null)
 {
     // A process that hangs must not hold up whoever gave it up; a copy can be written by another one.
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(10);
+
+    // The disk may take its time when it is told to keep what it has.
+    private static readonly TimeSpan s_silence = TimeSpan.FromMinutes(5);
     private readonly Lock _turn = new();
     private readonly Lock _lock = new();
     private int _users = 1;
     private bool _isGivenUp;
 
     /// <summary>Has the other process write a copy, and waits for it.</summary>
-    /// <returns>Null when the other process is gone, or given up.</returns>
+    /// <returns>Null when the other process is gone, given up, or hangs.</returns>
     /// <exception cref="IOException">It could not write.</exception>
     public WrittenFile? Write(long id, string dataFile, string indexFile, ReadOnlySpan<byte> index)
     {
@@ -66,11 +70,15 @@ internal sealed class ShardLine(RoleLine line, string name, Action ended, TimeSp
         try
         {
             line.Send(RoleFrame.Call, request);
-            return line.Receive();
+            var answer = line.Receive(silence ?? s_silence);
+            while (answer.Kind == RoleFrame.Busy)
+                answer = line.Receive(silence ?? s_silence);
+            return answer;
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or TimeoutException)
         {
-            // The other process died, or was given up. Whatever it has written is written again.
+            // The other process died, was given up, or hangs. Whatever it has written is written again.
+            line.Abort($"{name} gave no sign while it wrote its shard.");
             return null;
         }
     }

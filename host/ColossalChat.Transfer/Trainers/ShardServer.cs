@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Transfer;
@@ -10,6 +11,7 @@ internal sealed class ShardServer : IDisposable
 {
     // The leading process comes when the role is made, however long that takes; it may never come.
     private static readonly TimeSpan s_forever = TimeSpan.FromDays(7);
+    private static readonly TimeSpan s_sign = TimeSpan.FromSeconds(1);
     private readonly CancellationTokenSource _end = new();
     private readonly IPeerLinks _links;
     private readonly RemoteRank _rank;
@@ -44,7 +46,8 @@ internal sealed class ShardServer : IDisposable
             using var line = RoleLine.Meet(_links, _rank.ShardLineName, isCaller: false, s_forever);
             while (true)
             {
-                var (kind, answer) = Answer(line.Receive().Body, () => CheckWanted(line));
+                var (request, sign) = (line.Receive().Body, Stopwatch.StartNew());
+                var (kind, answer) = Answer(request, () => Check(line, sign));
                 line.Send(kind, answer);
             }
         }
@@ -54,11 +57,15 @@ internal sealed class ShardServer : IDisposable
         }
     }
 
-    // Another process may write the same files by now. Nobody is there for an answer.
-    private void CheckWanted(RoleLine line)
+    // Who is not wanted any more stops, since another process may write the same files by now; who is gives a sign.
+    private void Check(RoleLine line, Stopwatch sign)
     {
         if (line.BrokenBy is { } reason)
             throw new OperationCanceledException($"{_rank} stopped writing its shard: {reason}");
+        if (sign.Elapsed < s_sign)
+            return;
+        line.Send(RoleFrame.Busy, []);
+        sign.Restart();
     }
 
     private (RoleFrame Kind, byte[] Body) Answer(byte[] request, Action check)

@@ -127,6 +127,26 @@ public sealed class KeptStateTests : IDisposable
     }
 
     [Fact]
+    public async Task A_process_that_gives_signs_is_waited_for_and_one_that_falls_silent_is_not()
+    {
+        var (links, silence) = (new InProcessPeerLinks(), TimeSpan.FromSeconds(1.2));
+        var meeting = Task.Run(() => RoleLine.Meet(links, "shards", isCaller: false, Limit));
+        var shards = new ShardLine(RoleLine.Meet(links, "shards", isCaller: true, Limit), "rank 1 of policy", () => { }, silence: silence);
+        using var line = await meeting;
+        var write = Task.Run(() => shards.Write(1, DataFile, IndexFile, []));
+        line.Receive();
+        for (var signs = 0; signs < 6; signs++)
+        {
+            await Assert.ThrowsAsync<TimeoutException>(() => write.WaitAsync(silence / 4));
+            line.Send(RoleFrame.Busy, []);
+        }
+
+        Assert.Null(await write.WaitAsync(Limit));
+        Assert.Contains("gave no sign", line.BrokenBy, StringComparison.Ordinal);
+        shards.GiveUp();
+    }
+
+    [Fact]
     public void A_state_that_nobody_wants_any_more_is_not_written_on()
     {
         using var state = new CapturedState(StateFiles.Create(_folder, out var names), new StateKeeping(long.MaxValue, _ => { }));
