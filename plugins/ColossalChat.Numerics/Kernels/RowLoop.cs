@@ -37,8 +37,8 @@ public static class RowLoop
         var next = -1;
         if (threads == 1)
             RunAll();
-        else if (!TorchThreads.TryRun(threads, RunAll))
-            Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => RunAll());
+        else
+            TorchThreads.Run(threads, RunAll);
 
         void RunAll()
         {

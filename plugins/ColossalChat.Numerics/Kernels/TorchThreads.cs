@@ -13,15 +13,27 @@ internal static unsafe class TorchThreads
     private static readonly delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void> s_parallel =
         (delegate* unmanaged<delegate* unmanaged<void*, void>, void*, uint, uint, void>)Find("GOMP_parallel");
 
-    /// <summary>Runs the same work on several threads at once, the calling one included, and waits for all.</summary>
+    /// <summary>
+    /// Runs the same work on several threads at once, the calling one included, and waits for all. Where libtorch has other
+    /// threads than those of OpenMP, the pool's serve.
+    /// </summary>
     /// <param name="threads">How many; as many as libtorch uses on the calling thread, or it builds its team anew each time.</param>
     /// <param name="work">Shares itself out. What one of them throws is thrown here.</param>
-    /// <returns>False, with nothing done, where libtorch has other threads than those of OpenMP.</returns>
-    public static bool TryRun(int threads, Action work)
+    public static void Run(int threads, Action work)
     {
-        if (s_parallel is null)
-            return false;
         var region = new Region(work);
+        if (s_parallel is null)
+            RunOnPool(threads, region);
+        else
+            RunOnTeam(threads, region);
+        region.Failure?.Throw();
+    }
+
+    private static void RunOnPool(int threads, Region region) =>
+        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => region.Run());
+
+    private static void RunOnTeam(int threads, Region region)
+    {
         var handle = GCHandle.Alloc(region);
         try
         {
@@ -31,25 +43,10 @@ internal static unsafe class TorchThreads
         {
             handle.Free();
         }
-
-        region.Failure?.Throw();
-        return true;
     }
 
     [UnmanagedCallersOnly]
-    private static void Enter(void* handle)
-    {
-        var region = (Region)GCHandle.FromIntPtr((nint)handle).Target!;
-        try
-        {
-            region.Work();
-        }
-        catch (Exception error)
-        {
-            // Native frames are no way for an exception.
-            region.Failure ??= ExceptionDispatchInfo.Capture(error);
-        }
-    }
+    private static void Enter(void* region) => ((Region)GCHandle.FromIntPtr((nint)region).Target!).Run();
 
     // The library that is loaded already, with those it depends on.
     private static nint Find(string name) =>
@@ -61,8 +58,19 @@ internal static unsafe class TorchThreads
 
     private sealed class Region(Action work)
     {
-        public Action Work { get; } = work;
+        public ExceptionDispatchInfo? Failure { get; private set; }
 
-        public ExceptionDispatchInfo? Failure { get; set; }
+        // Native frames are no way for an exception.
+        public void Run()
+        {
+            try
+            {
+                work();
+            }
+            catch (Exception error)
+            {
+                Failure ??= ExceptionDispatchInfo.Capture(error);
+            }
+        }
     }
 }
