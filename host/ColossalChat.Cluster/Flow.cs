@@ -8,14 +8,22 @@ namespace ColossalChat.Cluster;
 
 // ---- Online: prompts -> rollouts -> scores -> experience -> training ----
 
-/// <summary>Where the batches of an online run pass.</summary>
+/// <summary>Who takes part in an online run, wherever they run. Roles that read weights may be there several times.</summary>
+/// <param name="Rollouts">Each writes answers; a batch goes to one of them.</param>
+/// <param name="Scorers">For each kind of score those that give it; a batch goes to one of each kind.</param>
+public sealed record Pools(IReadOnlyList<IActorRef> Rollouts, IReadOnlyList<IReadOnlyList<IActorRef>> Scorers);
+
+/// <summary>IterationActor -> PromptActor: from now on these take part. Batches of those that are gone go to others.</summary>
+/// <param name="Pools">Everyone that is there.</param>
+public sealed record PoolsChanged(Pools Pools);
+
+/// <summary>Where the batches of a window pass.</summary>
 /// <param name="Prompts">Gets credits back.</param>
-/// <param name="Rollout">Writes answers.</param>
-/// <param name="Scorers">Score them in parallel.</param>
+/// <param name="Scorers">Score a batch in parallel; the prompt actor chooses them for each batch.</param>
 /// <param name="Experience">Joins what belongs together.</param>
 /// <param name="Training">Trains on it.</param>
 public sealed record Route(
-    IActorRef Prompts, IActorRef Rollout, IReadOnlyList<IActorRef> Scorers, IActorRef Experience, TrainingRoute Training);
+    IActorRef Prompts, IReadOnlyList<IActorRef> Scorers, IActorRef Experience, TrainingRoute Training);
 
 /// <summary>All batches of one iteration and purpose: what an experience role sees at once.</summary>
 /// <param name="Iteration">From 1; 0 for the measurement before training.</param>
@@ -24,12 +32,16 @@ public sealed record Route(
 /// <param name="Route">Where they pass.</param>
 public sealed record Window(long Iteration, BatchPurpose Purpose, int Batches, Route Route);
 
-/// <summary>IterationActor -> PromptActor: begin this window.</summary>
+/// <summary>IterationActor -> PromptActor: begin this window; again: send what is still missing again.</summary>
 /// <param name="Window">The window.</param>
 /// <param name="Prompts">Different prompts in all.</param>
 /// <param name="AnswersPerPrompt">Rows for each prompt.</param>
 /// <param name="RowsPerBatch">Rows of a batch at most; an answer group is never split. 0 for one batch.</param>
 public sealed record StartIteration(Window Window, int Prompts, int AnswersPerPrompt, int RowsPerBatch);
+
+/// <summary>IterationActor -> ExperienceActor: what this window became may not have arrived; tell all of it again.</summary>
+/// <param name="Batch">The window; its shard is 0.</param>
+public sealed record ResendWindow(BatchId Batch);
 
 /// <summary>PromptActor -> RolloutActor, one credit each: answer these prompts.</summary>
 public sealed record GenerateRollout(BatchId Batch, Window Window, PromptBatch Prompts);
@@ -96,11 +108,11 @@ public readonly record struct TrainerId(string Model, int Rank)
 public sealed record TrainingRoute(IReadOnlyDictionary<TrainerId, IActorRef> Trainers, int Ranks, long Iterations)
 {
     /// <summary>Gives every trainer its rank's share.</summary>
-    internal void Tell(long iteration, IReadOnlyList<Experience> perRank)
+    internal void Tell(FlowContext flow, long iteration, IReadOnlyList<Experience> perRank)
     {
         var (mostRows, targets) = (perRank.Max(share => share.Rows), perRank.Sum(share => share.TargetTokens));
         foreach (var (trainer, actor) in Trainers)
-            actor.Tell(new TrainShard(
+            flow.Post(actor, new TrainShard(
                 new BatchId(iteration, trainer.Rank),
                 new TrainRequest(iteration, Iterations, perRank[trainer.Rank]) { MostRows = mostRows, GroupTargetTokens = targets }));
     }
@@ -158,7 +170,10 @@ public sealed record RoleFacts
 }
 
 /// <summary>IterationActor -> actors of stateful roles, between iterations: write your state into this image.</summary>
-public sealed record CaptureState(long Iteration, StateImage Image);
+/// <param name="Iteration">Last finished one.</param>
+/// <param name="Number">Counts the copies of an attempt.</param>
+/// <param name="Image">Gets the state.</param>
+public sealed record CaptureState(long Iteration, long Number, StateImage Image);
 
 /// <summary>Actor of a stateful role -> IterationActor: the image is complete.</summary>
 public sealed record StateCaptured(long Iteration, string Role, StateImage Image);

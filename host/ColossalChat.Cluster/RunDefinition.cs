@@ -41,6 +41,9 @@ public sealed record RunDefinition
     /// <summary>Time limits, queues and retries of the actors.</summary>
     public FlowOptions Flow { get; init; } = new();
 
+    /// <summary>Its roles run on several nodes, between which messages can be lost.</summary>
+    public bool IsSpread { get; init; }
+
     /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
         (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
@@ -140,9 +143,17 @@ public sealed record FlowOptions : ICheckedOptions
     /// </summary>
     public double SafePointShare { get; init; } = 0.02;
 
+    /// <summary>
+    /// With several nodes: time without an answer after which a request is sent again, because it or its answer may have
+    /// been lost. 100 ms to 1 min; default 2 s. Nothing is done twice for it.
+    /// </summary>
+    public TimeSpan ResendAfter { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <inheritdoc/>
     public IEnumerable<string> Problems()
     {
+        if (ResendAfter < TimeSpan.FromMilliseconds(100) || ResendAfter > TimeSpan.FromMinutes(1))
+            yield return $"resend-after is {ResendAfter}; it must be from 100 ms to 1 min.";
         if (CancelGrace < TimeSpan.FromSeconds(1) || CancelGrace > TimeSpan.FromMinutes(10))
             yield return $"cancel-grace is {CancelGrace}; it must be from 1 s to 10 min.";
         if (SafePointShare is not (>= 0 and <= 0.5))

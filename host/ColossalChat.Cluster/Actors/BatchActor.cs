@@ -26,7 +26,7 @@ internal sealed class BatchActor : StatefulRoleActor<IBatchSource>
             // Each model trains on the same sequences, so rows are counted once.
             Iteration.Tell(new BatchTaken(start.Iteration, new WindowSize(
                 perRank.Sum(experience => experience.Rows), perRank.Sum(experience => (long)experience.Tokens.Values.Length), 0)));
-            start.Route.Tell(start.Iteration, perRank);
+            start.Route.Tell(Flow, start.Iteration, perRank);
         });
 
     private static IReadOnlyList<Experience> Checked(IReadOnlyList<Experience> perRank, int ranks) => perRank.Count == ranks

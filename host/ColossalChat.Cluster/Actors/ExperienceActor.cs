@@ -11,6 +11,7 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
 {
     private WindowJoin _join;
     private WindowTimings _timings = new();
+    private (Window Window, ImmutableArray<ScoredRollout> Parts, WindowTimings Timings)? _last;
 
     public ExperienceActor(FlowContext flow, Func<IExperienceRole> make, RunState? from)
         : base(flow, RoleSlots.Experience, make, from)
@@ -21,6 +22,11 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         Receive<RolloutScored>(scored => Add(
             scored, scored.Batch, scored.Window, _join.Add(scored.Batch, scored.Window.Batches, scored.Scores),
             WindowTimings.NameOf(scored.Scores.Kind), scored.Took));
+        Receive<ResendWindow>(resend =>
+        {
+            if (_last is { } last && new BatchId(last.Window.Iteration, 0, last.Window.Purpose) == resend.Batch)
+                Complete(last.Window, last.Parts, last.Timings);
+        });
     }
 
     private void Add(object message, BatchId batch, Window window, WindowStep step, string timing, TimeSpan took)
@@ -28,6 +34,9 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         if (step.IsLate)
         {
             DropLate(message, batch);
+            // The prompt actor would not have it made again had it heard that it is here.
+            if (Flow.Definition.IsSpread && _join.HasWhole(batch))
+                window.Route.Prompts.Tell(new BatchJoined(batch));
             return;
         }
 
@@ -35,14 +44,16 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         _timings.Add(timing, took);
         if (step.BatchIsWhole)
             window.Route.Prompts.Tell(new BatchJoined(batch));
-        if (step.Window is { } parts)
-            Complete(window, parts);
-    }
-
-    private void Complete(Window window, ImmutableArray<ScoredRollout> parts)
-    {
+        if (step.Window is not { } parts)
+            return;
         var timings = _timings;
         _timings = new WindowTimings();
+        _last = Flow.Definition.IsSpread ? (window, parts, timings) : null;
+        Complete(window, parts, timings);
+    }
+
+    private void Complete(Window window, ImmutableArray<ScoredRollout> parts, WindowTimings timings)
+    {
         var size = SizeOf(parts);
         var batch = new BatchId(window.Iteration, 0, window.Purpose);
         if (window.Purpose == BatchPurpose.Train)
@@ -69,6 +80,6 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
     {
         var training = window.Route.Training;
         Iteration.Tell(new ExperienceBuilt(window.Iteration, size, timings.MergedInto(built.Metrics), built.Samples));
-        training.Tell(window.Iteration, built.PerRank);
+        training.Tell(Flow, window.Iteration, built.PerRank);
     }
 }

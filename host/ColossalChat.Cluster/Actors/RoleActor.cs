@@ -18,10 +18,11 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     private readonly Func<TRole> _make;
     private readonly string? _party;
     private readonly int _capacity;
+    private readonly AnsweredCalls? _answered;
     private Queue<RoleCall<TRole>> _waiting = new();
     private Attempt? _running;
     private IActorRef _worker;
-    private bool _isFailed;
+    private RoleFailed? _failure;
     private long _ticket;
 
     /// <param name="flow">What all actors share.</param>
@@ -33,6 +34,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     {
         (Flow, Role, Repair, _make, _party) = (flow, role, repair, make, party);
         _capacity = flow.Definition.Flow.BatchesInFlight + flow.Definition.Plan.ModelsTrained.Count + Spare;
+        _answered = flow.Definition.IsSpread ? new AnsweredCalls() : null;
         _worker = StartWorker();
         Receive<WorkStarted>(started => Limit(started.Ticket));
         Receive<WorkDone>(Finish);
@@ -53,21 +55,27 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     /// <summary>What a failed call takes to mend.</summary>
     protected Repair Repair { get; set; }
 
-    protected IActorRef Iteration { get; } = Context.Parent;
+    protected IActorRef Iteration => Flow.Iteration;
 
     protected ILoggingAdapter Log { get; } = Context.GetLogger();
 
-    /// <summary>Runs a call once all calls before it are done.</summary>
+    /// <summary>
+    /// Runs a call once all calls before it are done. Where messages can be lost the same request may come twice: one that
+    /// was answered is answered again, one that is on its way answers as the newest request wants it.
+    /// </summary>
     /// <exception cref="InvalidOperationException">More calls wait than credits allow: a fault of the host itself.</exception>
     protected void Call<TResult>(
-        BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done)
+        BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done, long number = 0)
     {
+        var call = new RoleCall<TRole>(
+            batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)) { Number = number };
+        if (_answered is not null && (_answered.TryRepeat(call) || IsOnItsWay(call)))
+            return;
         if (_waiting.Count >= _capacity)
             throw new InvalidOperationException(
                 $"{Role} was asked to {what} (batch {batch}) while {_waiting.Count} calls wait; flow.batches-in-flight = "
                 + $"{Flow.Definition.Flow.BatchesInFlight} allows {_capacity}. Somebody sends without a credit.");
-        _waiting.Enqueue(new RoleCall<TRole>(
-            batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)));
+        _waiting.Enqueue(call);
         StartNext();
     }
 
@@ -85,9 +93,27 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         return Context.ActorOf(Props.Create(() => new RoleWorker<TRole>(make, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
     }
 
+    private bool IsOnItsWay(RoleCall<TRole> call)
+    {
+        if (_running is { } running && running.Call.Key == call.Key)
+        {
+            _running = running with { Call = running.Call with { Done = call.Done } };
+
+            // Whoever asks again may not have heard that it failed.
+            if (_failure is not null)
+                Flow.Run.Tell(_failure);
+            return true;
+        }
+
+        if (!_waiting.Any(waiting => waiting.Key == call.Key))
+            return false;
+        _waiting = new Queue<RoleCall<TRole>>(_waiting.Select(waiting => waiting.Key == call.Key ? waiting with { Done = call.Done } : waiting));
+        return true;
+    }
+
     private void StartNext()
     {
-        if (_running is not null || _isFailed || !_waiting.TryDequeue(out var call))
+        if (_running is not null || _failure is not null || !_waiting.TryDequeue(out var call))
             return;
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(Flow.Cancel);
         _running = new Attempt(call, ++_ticket, cancel, IsOverTime: false);
@@ -113,6 +139,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
         End(running);
         _running = null;
+        _answered?.Remember(running.Call, done.Result, done.Took);
         running.Call.Done(done.Result, done.Took);
         StartNext();
     }
@@ -152,15 +179,17 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     private void Report(Attempt running, string reason, Repair repair, ExitCode exitCode)
     {
-        _isFailed = true;
         var batch = running.Call.Batch == default ? "" : $" (batch {running.Call.Batch})";
         var end = reason.TrimEnd() is [.., '.' or '!' or '?'] ? "" : ".";
-        Flow.Run.Tell(new RoleFailed(Flow.Epoch, Role, running.Call.Batch,
-            $"{Role} failed to {running.Call.What}{batch}: {reason.TrimEnd()}{end}", repair, exitCode));
+        _failure = new RoleFailed(Flow.Epoch, Role, running.Call.Batch,
+            $"{Role} failed to {running.Call.What}{batch}: {reason.TrimEnd()}{end}", repair, exitCode) { Ticket = running.Ticket };
+        Flow.Run.Tell(_failure);
     }
 
     private void Restart()
     {
+        if (_failure is null)
+            return;
         Context.Watch(_worker);
         Context.Stop(_worker);
     }
@@ -171,7 +200,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         if (_running is not { } running)
             return;
         _worker = StartWorker();
-        (_running, _isFailed) = (null, false);
+        (_running, _failure) = (null, null);
         _waiting = new Queue<RoleCall<TRole>>([.. AfterRestart(), running.Call, .. _waiting]);
         StartNext();
     }

@@ -8,7 +8,14 @@ namespace ColossalChat.Cluster;
 /// <param name="Body">Runs on the role's thread, under the device lease.</param>
 /// <param name="Done">Runs in the actor, with the answer and the time that the body took.</param>
 internal sealed record RoleCall<TRole>(
-    BatchId Batch, string What, Func<TRole, CancellationToken, object?> Body, Action<object?, TimeSpan> Done);
+    BatchId Batch, string What, Func<TRole, CancellationToken, object?> Body, Action<object?, TimeSpan> Done)
+{
+    /// <summary>Tells one request from another; the same request may come again when its answer was lost.</summary>
+    public (BatchId Batch, string What, long Number) Key => (Batch, What, Number);
+
+    /// <summary>Tells apart requests of one kind for one batch, where there are several.</summary>
+    public long Number { get; init; }
+}
 
 /// <summary>Actor -> worker: run this. Tickets number the attempts of one actor; outcomes of another ticket are late.</summary>
 internal sealed record Work<TRole>(long Ticket, Func<TRole, CancellationToken, object?> Body, CancellationToken Cancel);

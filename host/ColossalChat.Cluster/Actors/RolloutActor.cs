@@ -1,4 +1,3 @@
-using Akka.Actor;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -6,8 +5,8 @@ namespace ColossalChat.Cluster;
 /// <summary>Hosts the Actor role: writes answers and sends them to all scorers and to the experience actor.</summary>
 internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
 {
-    public RolloutActor(FlowContext flow, Func<IRolloutRole> make, RunState? from)
-        : base(flow, RoleSlots.Rollout, make, from) => Receive<GenerateRollout>(Generate);
+    public RolloutActor(FlowContext flow, string slot, Func<IRolloutRole> make, RunState? from)
+        : base(flow, slot, make, from) => Receive<GenerateRollout>(Generate);
 
     protected override void LoadWeights(IRolloutRole role, WeightsPublication publication, CancellationToken cancel) =>
         role.LoadWeights(publication, cancel);
@@ -19,8 +18,8 @@ internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
         (rollout, took) =>
         {
             foreach (var scorer in request.Window.Route.Scorers)
-                scorer.Tell(new ScoreRollout(request.Batch, request.Window, rollout));
-            request.Window.Route.Experience.Tell(new RolloutDone(request.Batch, request.Window, rollout, took));
+                Flow.Post(scorer, new ScoreRollout(request.Batch, request.Window, rollout));
+            Flow.Post(request.Window.Route.Experience, new RolloutDone(request.Batch, request.Window, rollout, took));
         });
 
     private static Rollout Checked(Rollout rollout, PromptBatch prompts) => Promises.BrokenBy(rollout, prompts) is { } broken

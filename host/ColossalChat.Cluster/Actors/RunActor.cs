@@ -115,8 +115,9 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         _cancel.Dispose();
         _cancel = new CancellationTokenSource();
         _safePoint = _definition.Flow.SafePointShare > 0 ? from : null;
-        var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token, _stop), _lastSaved);
-        _attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved)), $"iteration-{_epoch}");
+        var (flow, lastSaved) = (new FlowContext(_definition, Self, ActorRefs.Nobody, _epoch, _cancel.Token, _stop), _lastSaved);
+        var places = RoleProps.SlotsOf(_definition.Plan, _definition.Roles).ToDictionary(slot => slot, _ => (IActorRef?)null);
+        _attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved, places)), $"iteration-{_epoch}");
         Context.Watch(_attempt);
     }
 

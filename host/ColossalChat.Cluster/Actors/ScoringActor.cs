@@ -1,4 +1,3 @@
-using Akka.Actor;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -9,8 +8,8 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
     private readonly ScoreKind _kind;
     private readonly HashSet<string> _noted = [];
 
-    public ScoringActor(FlowContext flow, ScoreKind kind, Func<IScoringRole> make, RunState? from)
-        : base(flow, RoleSlots.Of(kind), make, from)
+    public ScoringActor(FlowContext flow, string slot, ScoreKind kind, Func<IScoringRole> make, RunState? from)
+        : base(flow, slot, make, from)
     {
         _kind = kind;
         Receive<ScoreRollout>(Score);
@@ -26,7 +25,7 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
         (scores, took) =>
         {
             NoteFailures(request.Batch, scores);
-            request.Window.Route.Experience.Tell(new RolloutScored(request.Batch, request.Window, scores, took));
+            Flow.Post(request.Window.Route.Experience, new RolloutScored(request.Batch, request.Window, scores, took));
         });
 
     // Once for each reason: a role that fails on every batch would flood the log.

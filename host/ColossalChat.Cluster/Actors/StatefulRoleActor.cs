@@ -13,15 +13,21 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
     private static readonly bool s_promisesState = typeof(TRole).IsAssignableTo(typeof(IStatefulRole));
     private readonly long _iteration;
     private readonly RunState? _from;
+    private StateImage? _image;
+    private IActorRef? _keeper;
 
     protected StatefulRoleActor(FlowContext flow, string role, Func<TRole> make, RunState? from, string? party = null)
         : base(flow, role, make, RepairOf(s_promisesState), party)
     {
         (_iteration, _from) = (from?.Iteration ?? 0, from);
         Receive<CaptureState>(Capture);
+        Receive<CaptureShard>(CaptureHere);
+        Receive<HostRole>(_ => Open());
     }
 
-    protected override void PreStart() => Call(
+    protected override void PreStart() => Open();
+
+    private void Open() => Call(
         new BatchId(_iteration, 0),
         "open",
         (role, _) =>
@@ -75,5 +81,26 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
             ((IStatefulRole)role).Capture(capture.Image);
             return capture.Image;
         },
-        (image, _) => Iteration.Tell(new StateCaptured(capture.Iteration, Role, image)));
+        (image, _) => Iteration.Tell(new StateCaptured(capture.Iteration, Role, image)),
+        capture.Number);
+
+    // The iteration actor is on another node and this one keeps the copy. One is enough: the next is not asked for before this
+    // one is written.
+    private void CaptureHere(CaptureShard capture) => Call(
+        new BatchId(capture.Iteration, 0),
+        "capture its state",
+        (role, _) =>
+        {
+            _image ??= new StateImage(Role, Flow.Definition.RunFolder);
+            _image.Begin();
+            ((IStatefulRole)role).Capture(_image);
+            return _image;
+        },
+        (image, _) =>
+        {
+            _keeper ??= Context.ActorOf(Props.Create(() => new ShardActor(Role)).WithDispatcher(RunHocon.IoDispatcher));
+            _keeper.Tell(new ShardActor.Keep(capture.Number, image));
+            Iteration.Tell(new ShardCaptured(capture.Iteration, capture.Number, Role, image.Tensors, image.Documents, _keeper));
+        },
+        capture.Number);
 }

@@ -25,14 +25,16 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
 
     private void Begin(TrainShard shard)
     {
-        _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero);
+        if (_running?.Batch != shard.Batch)
+            _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero);
         Call(
             shard.Batch,
             "begin",
             (role, _) => role.Begin(shard.Request),
             (steps, took) =>
             {
-                _running = _running with { Steps = steps, Took = took };
+                if (_running.Steps == 0)
+                    _running = _running with { Steps = steps, Took = took };
                 Iteration.Tell(new ShardBegun(shard.Batch, _id, steps));
                 ComputeOrEnd(shard.Batch, step: 0);
             });

@@ -31,7 +31,7 @@ internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
         _newest = _newest.SetItem(publication.Model, publication);
         Call(
             new BatchId(ready.Iteration, 0),
-            "load weights",
+            $"load weights of {publication.Model}",
             (role, cancel) => Take(role, publication, cancel),
             (_, _) => Iteration.Tell(new WeightsLoaded(ready.Iteration, Role, publication)));
     }

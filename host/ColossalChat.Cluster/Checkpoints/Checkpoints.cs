@@ -51,7 +51,13 @@ public static class Checkpoints
 
     /// <summary>Reads one checkpoint into memory, each file once, and checks all of it on the way.</summary>
     /// <exception cref="UserErrorException">It is missing, torn or corrupted; the message says which file and why.</exception>
-    public static Checkpoint Open(string folder)
+    public static Checkpoint Open(string folder) => Open(folder, _ => true);
+
+    /// <summary>Reads of one checkpoint the states of some roles.</summary>
+    /// <param name="folder">The checkpoint's.</param>
+    /// <param name="isWanted">Tells by its slot whether a role's state is read.</param>
+    /// <exception cref="UserErrorException">As above.</exception>
+    internal static Checkpoint Open(string folder, Func<string, bool> isWanted)
     {
         try
         {
@@ -60,10 +66,11 @@ public static class Checkpoints
             var images = files.Keys
                 .Where(path => path.EndsWith("/" + StateIndex.FileName, StringComparison.Ordinal))
                 .Select(path => path[..^(StateIndex.FileName.Length + 1)])
+                .Where(isWanted)
                 .ToDictionary(role => role, role => ReadRole(folder, role, files));
             return new Checkpoint(
                 folder,
-                new RunState(manifest.Iteration, manifest.Epoch, manifest.Totals, images) { OwesMeasurement = manifest.OwesMeasurement, Score = manifest.Score });
+                new RunState(manifest.Iteration, manifest.Epoch, manifest.Totals, images) { OwesMeasurement = manifest.OwesMeasurement, Score = manifest.Score, Folder = folder });
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
