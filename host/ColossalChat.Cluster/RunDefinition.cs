@@ -41,6 +41,12 @@ public sealed record RunDefinition
     /// <summary>Time limits, queues and retries of the actors.</summary>
     public FlowOptions Flow { get; init; } = new();
 
+    /// <summary>
+    /// Gives this process up, and says why: a role's call hangs, so that its thread and device are lost. Whoever started the
+    /// process starts it again. Null where the run ends instead.
+    /// </summary>
+    public Action<string>? Abandon { get; init; }
+
     /// <summary>Its roles run on several nodes, between which messages can be lost.</summary>
     public bool IsSpread { get; init; }
 

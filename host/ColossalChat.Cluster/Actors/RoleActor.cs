@@ -157,8 +157,11 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     {
         if (_running is not { } running || running.Ticket != ticket)
             return;
-        Report(running, $"{OverTime().Message} It did not return within {Flow.Definition.Flow.CancelGrace} of being cancelled, "
-            + "so its thread and device are lost; start the run again with --resume latest.", Repair.None, ExitCode.Failed);
+        var stuck = $"{OverTime().Message} It did not return within {Flow.Definition.Flow.CancelGrace} of being cancelled, so its thread and device are lost";
+        if (Flow.Definition.Abandon is { } abandon)
+            abandon($"{Role} failed to {running.Call.What}: {stuck}.");
+        else
+            Report(running, $"{stuck}; start the run again with --resume latest.", Repair.None, ExitCode.Failed);
     }
 
     private void Fail(long ticket, Exception error)
