@@ -47,14 +47,24 @@ public sealed record RunDefinition
     /// </summary>
     public Action<string>? Abandon { get; init; }
 
+    /// <summary>Carries large messages to other nodes; null where all roles are in this process.</summary>
+    public ParcelPost? Parcels { get; init; }
+
+    /// <summary>Asked before anything is written into the run's folder; throws when another process leads the run by now.</summary>
+    public Action? Fence { get; init; }
+
     /// <summary>Its roles run on several nodes, between which messages can be lost.</summary>
-    public bool IsSpread { get; init; }
+    public bool IsSpread => Parcels is not null;
 
     /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
         (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
 
-    internal string Write(RunState state, Action<string> remark) => WriteWith(this, state, remark);
+    internal string Write(RunState state, Action<string> remark)
+    {
+        Fence?.Invoke();
+        return WriteWith(this, state, remark);
+    }
 }
 
 /// <summary>

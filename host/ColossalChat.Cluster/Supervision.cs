@@ -14,7 +14,7 @@ namespace ColossalChat.Cluster;
 /// <param name="Repair">What can be done about it.</param>
 /// <param name="ExitCode">Of a failure that no restart mends.</param>
 internal sealed record RoleFailed(
-    long Epoch, string Role, BatchId Batch, string Reason, Repair Repair, ExitCode ExitCode = ExitCode.Failed)
+    long Epoch, string Role, BatchId Batch, string Reason, Repair Repair, ExitCode ExitCode = ExitCode.Failed) : IWireMessage
 {
     /// <summary>Tells the failures of one role apart; the same one may be told twice.</summary>
     public long Ticket { get; init; }
@@ -34,7 +34,7 @@ internal enum Repair
 }
 
 /// <summary>RunActor -> the actor that failed: make the role anew and repeat the batch.</summary>
-internal sealed record RestartRole;
+internal sealed record RestartRole : IWireMessage;
 
 /// <summary>IterationActor -> RunActor: all roles are there.</summary>
 internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iterations, IReadOnlyList<string> Remarks);
@@ -43,7 +43,7 @@ internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iteratio
 internal sealed record IterationEnded(long Epoch, IterationReport Report);
 
 /// <summary>IterationActor -> RunActor: something to note.</summary>
-internal sealed record FlowNoted(long Epoch, string Kind, string Message);
+internal sealed record FlowNoted(long Epoch, string Kind, string Message) : IWireMessage;
 
 /// <summary>IterationActor -> RunActor: a state to go back to; the older one comes back as <see cref="SpareState"/>.</summary>
 internal sealed record SafePointTaken(long Epoch, RunState State);

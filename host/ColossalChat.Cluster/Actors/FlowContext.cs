@@ -18,10 +18,12 @@ internal sealed record FlowContext(
     /// <summary>Address where trainer ranks of several nodes meet; empty when they are all here.</summary>
     public string Meet { get; init; } = "";
 
-    /// <summary>Sends a message that may be large.</summary>
-    public void Post(IActorRef to, object message)
+    /// <summary>Sends a message that may be large; to another node it goes through the lane then.</summary>
+    public void Post(IActorRef to, IWireMessage message)
     {
-        if (!Cancel.IsCancellationRequested)
+        if (Definition.Parcels is { } parcels)
+            parcels.Send(to, message);
+        else
             to.Tell(message);
     }
 

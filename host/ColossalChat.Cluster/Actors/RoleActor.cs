@@ -42,6 +42,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         Receive<LimitPassed>(limit => GiveUp(limit.Ticket));
         Receive<GracePassed>(grace => ReportStuck(grace.Ticket));
         Receive<RestartRole>(_ => Restart());
+        Receive<Parcel>(parcel => flow.Definition.Parcels?.Open(parcel, Self, Sender));
         Receive<Terminated>(_ => Replay());
     }
 

@@ -424,6 +424,7 @@ internal class RunActor : ReceiveActor, IWithTimers
     {
         try
         {
+            _definition.Fence?.Invoke();
             tell(_definition.Observer);
         }
         catch (Exception error)

@@ -25,12 +25,12 @@ public sealed record NodeCard(
     DateTimeOffset Clock);
 
 /// <summary>MembersActor -> NodeActor: who are you?</summary>
-public sealed record DescribeNode;
+public sealed record DescribeNode : IWireMessage;
 
 /// <summary>NodeActor -> MembersActor: this is who I am and what I do.</summary>
 /// <param name="Card">Who.</param>
 /// <param name="Hosted">Slots whose roles run there, with the number of calls that wait.</param>
-public sealed record NodeDescribed(NodeCard Card, IReadOnlyDictionary<string, double> Hosted);
+public sealed record NodeDescribed(NodeCard Card, IReadOnlyDictionary<string, double> Hosted) : IWireMessage;
 
 /// <summary>IterationActor -> NodeActor: host this role; its actor tells the iteration actor when it is open.</summary>
 /// <param name="Epoch">Attempt of the run. Roles of an older one end first; requests of an older one are ignored.</param>
@@ -39,39 +39,39 @@ public sealed record NodeDescribed(NodeCard Card, IReadOnlyDictionary<string, do
 /// <param name="Meet">Address where trainer ranks meet; empty when there is only one.</param>
 /// <param name="Run">The run's supervisor.</param>
 /// <param name="Iteration">Who leads the attempt.</param>
-public sealed record HostRole(long Epoch, string Slot, string Checkpoint, string Meet, IActorRef Run, IActorRef Iteration);
+public sealed record HostRole(long Epoch, string Slot, string Checkpoint, string Meet, IActorRef Run, IActorRef Iteration) : IWireMessage;
 
 /// <summary>RunActor -> NodeActor: the role is not needed there any more.</summary>
-public sealed record EndRole(long Epoch, string Slot);
+public sealed record EndRole(long Epoch, string Slot) : IWireMessage;
 
 /// <summary>RunActor -> NodeActor: the attempt is over; its roles end.</summary>
-public sealed record EndEpoch(long Epoch);
+public sealed record EndEpoch(long Epoch) : IWireMessage;
 
 /// <summary>NodeActor -> RunActor: I want to go; take my roles away.</summary>
-public sealed record NodeLeaving(string Node);
+public sealed record NodeLeaving(string Node) : IWireMessage;
 
 /// <summary>RunActor -> NodeActor: nothing of the run needs you any more. Also asks a node to go.</summary>
-public sealed record LeaveNow;
+public sealed record LeaveNow : IWireMessage;
 
 /// <summary>RunActor -> NodeActor: the run has ended.</summary>
-public sealed record RunOver(ExitCode ExitCode, string Message);
+public sealed record RunOver(ExitCode ExitCode, string Message) : IWireMessage;
 
 // ---- State of roles on nodes ----
 
 /// <summary>IterationActor -> stateful role on a node, between iterations: keep a copy of your state.</summary>
 /// <param name="Iteration">Last finished one.</param>
 /// <param name="Number">Counts the copies of an attempt.</param>
-public sealed record CaptureShard(long Iteration, long Number);
+public sealed record CaptureShard(long Iteration, long Number) : IWireMessage;
 
 /// <summary>Stateful role on a node -> IterationActor: it is kept; this is what it holds.</summary>
 public sealed record ShardCaptured(
-    long Iteration, long Number, string Slot, IReadOnlyList<KeptTensor> Tensors, IReadOnlyDictionary<string, string> Documents, IActorRef Keeper);
+    long Iteration, long Number, string Slot, IReadOnlyList<KeptTensor> Tensors, IReadOnlyDictionary<string, string> Documents, IActorRef Keeper) : IWireMessage;
 
 /// <summary>CheckpointActor -> keeper: write the copy's files to storage that both see.</summary>
-public sealed record WriteShard(long Number, string DataFile, string IndexFile, byte[] Index);
+public sealed record WriteShard(long Number, string DataFile, string IndexFile, byte[] Index) : IWireMessage;
 
 /// <summary>Keeper -> CheckpointActor: they are on the disk.</summary>
-public sealed record ShardWritten(long Number, WrittenFile File);
+public sealed record ShardWritten(long Number, WrittenFile File) : IWireMessage;
 
 /// <summary>Keeper -> CheckpointActor: they could not be written.</summary>
-public sealed record ShardNotWritten(long Number, string Reason);
+public sealed record ShardNotWritten(long Number, string Reason) : IWireMessage;
