@@ -17,7 +17,12 @@ public static class Checkpoints
     public static void Recover(string runFolder, Action<string>? remark = null) => CheckpointWriter.Recover(FolderOf(runFolder), remark ?? (_ => { }));
 
     /// <summary>The newest whole checkpoint of a run, read. Changes nothing.</summary>
-    public static CheckpointChoice Latest(string runFolder)
+    public static CheckpointChoice Latest(string runFolder) => Newest(runFolder, Open);
+
+    /// <summary>The same without the trainers' states, which nodes read where they need them.</summary>
+    public static CheckpointChoice LatestForCoordinator(string runFolder) => Newest(runFolder, SpreadOptions.Read);
+
+    private static CheckpointChoice Newest(string runFolder, Func<string, Checkpoint> open)
     {
         var skipped = new List<string>();
 
@@ -26,7 +31,7 @@ public static class Checkpoints
         {
             try
             {
-                return new CheckpointChoice(Open(folder), skipped);
+                return new CheckpointChoice(open(folder), skipped);
             }
             catch (UserErrorException error)
             {

@@ -1,6 +1,7 @@
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
+using ColossalChat.Host.Nodes;
 using ColossalChat.Host.Ranks;
 using ColossalChat.PluginHost.Verbs;
 

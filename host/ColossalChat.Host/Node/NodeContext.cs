@@ -23,6 +23,12 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
 
     public INodeLog Log { get; init; } = SilentLog.Instance;
 
+    /// <summary>Carries large blocks; null for a lane within this process.</summary>
+    public IBlobLane? Blobs { get; init; }
+
+    /// <summary>Roles of other processes read trained weights.</summary>
+    public bool ReadersAreElsewhere { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Turns on devices; contexts that share a device share this.</summary>
@@ -72,7 +78,9 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 
     public TimeProvider Time => setup.Time;
 
-    public IBlobLane Blobs { get; } = new InProcessBlobLane();
+    public IBlobLane Blobs { get; } = setup.Blobs ?? new InProcessBlobLane();
+
+    public bool ReadersAreElsewhere => setup.ReadersAreElsewhere;
 
     public PeerLinks Peers { get; } = new InProcessPeerLinks();
 
@@ -193,6 +201,8 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
         public TimeProvider Time => node.Time;
 
         public IBlobLane Blobs => node.Blobs;
+
+        public bool ReadersAreElsewhere => node.ReadersAreElsewhere;
 
         public IDeviceLeases Devices => node.Devices;
 

@@ -14,7 +14,7 @@ internal sealed class TrainerRanks : IDisposable
     private readonly NodeContext _node;
     private readonly Func<NodeContext> _newNode;
     private readonly RankProcesses? _processes;
-    private readonly PeerLinks _peers;
+    private PeerLinks _peers;
 
     private TrainerRanks(RunSettings settings, NodeContext node, Func<NodeContext> newNode, RankProcesses? processes)
     {
@@ -33,6 +33,16 @@ internal sealed class TrainerRanks : IDisposable
         node,
         () => new NodeContext(NodeSetup.Of(bound, bound.Catalog, runFolder, log) with { Devices = host.Devices }),
         bound.Settings.Trainer.Processes == 0 ? null : new RankProcesses(bound, host, runFolder, log));
+
+    /// <summary>The ranks that a node of a cluster may get, all in its process.</summary>
+    /// <param name="bound">The run.</param>
+    /// <param name="node">The node of rank 0.</param>
+    /// <param name="newNode">Makes a node for another rank.</param>
+    public static TrainerRanks OfNode(BoundRun bound, NodeContext node, Func<NodeContext> newNode) => new(bound.Settings, node, newNode, null);
+
+    /// <summary>From now on ranks meet there.</summary>
+    /// <param name="address">See <see cref="PeerAddress"/>.</param>
+    public void MeetAt(string address) => _peers = PeerAddress.Open(address);
 
     /// <summary>Ranks of a run that is only looked at: rank 0 alone.</summary>
     public static TrainerRanks OfDryRun(BoundRun bound, NodeContext node)

@@ -196,15 +196,18 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     /// <summary>The file's <c>akka</c> section over what a run needs.</summary>
     internal static ActorSystemSetup SystemSetup(LoadedConfig config, INodeLog log)
     {
-        var own = new ConfigSection("", ConfigLoader.DefaultPlace, new Dictionary<string, ConfigNode> { [ConfigLoader.Akka] = config.Section(ConfigLoader.Akka) });
-        var hocon = ConfigurationFactory.ParseString(HoconWriter.Write(own))
+        var hocon = AkkaOf(config)
             .WithFallback(ConfigurationFactory.ParseString(HostHocon))
             .WithFallback(ConfigurationFactory.ParseString(RunHocon.Dispatchers));
         return ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(hocon), new AkkaLogSetup(log));
     }
 
+    /// <summary>The file's <c>akka</c> section.</summary>
+    internal static Akka.Configuration.Config AkkaOf(LoadedConfig config) => ConfigurationFactory.ParseString(HoconWriter.Write(
+        new ConfigSection("", ConfigLoader.DefaultPlace, new Dictionary<string, ConfigNode> { [ConfigLoader.Akka] = config.Section(ConfigLoader.Akka) })));
+
     // Standard output belongs to results, so every line of Akka goes through our logger.
-    private static readonly string HostHocon =
+    internal static readonly string HostHocon =
         $$"""
         akka {
           loglevel = WARNING
