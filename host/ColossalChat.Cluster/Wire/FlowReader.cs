@@ -19,13 +19,34 @@ internal sealed class FlowReader(ReadOnlyMemory<byte> bytes, string what, IActor
         if (number > (ulong)_known.Count || number >= WireLimits.ActorRefs)
             throw Refusal($"{field} is actor {number} of {_known.Count} so far; at most {WireLimits.ActorRefs}");
         var path = Text(field, WireLimits.ActorPathBytes);
-        if (path.Length > 0 && !ActorPath.TryParse(path, out _))
-            throw Refusal($"{field} is '{path}', which is no actor's path");
-        var actor = path.Length == 0 ? ActorRefs.Nobody : provider.ResolveActorRef(path);
+        var actor = path.Length == 0 ? ActorRefs.Nobody : Found(path)
+            ?? throw Refusal($"{field} is '{path}', which is no actor's path of a system like {provider.DefaultAddress}");
         _known.Add(actor);
         return actor;
     }
 
     /// <summary>Actors in order.</summary>
     public IActorRef[] Refs(string field) => List(field, 1, _ => Ref(field));
+
+    private IActorRef? Found(string path)
+    {
+        if (path.AsSpan().Count('/') > WireLimits.ActorPathSlashes)
+            return null;
+        try
+        {
+            return ActorPath.TryParseAddress(path, out var address) && IsOurs(address) ? provider.ResolveActorRef(path) : null;
+        }
+        catch (FormatException)
+        {
+            // The number after the last element of the path is none.
+            return null;
+        }
+    }
+
+    // All nodes of a cluster have the same system name and protocol. A path to anything else would be taken, with a line in the
+    // log, and lead nowhere.
+    private bool IsOurs(Address address) =>
+        address.System == provider.DefaultAddress.System
+        && address.Protocol == provider.DefaultAddress.Protocol
+        && address.HasGlobalScope == provider.DefaultAddress.HasGlobalScope;
 }
