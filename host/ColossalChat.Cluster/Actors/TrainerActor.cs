@@ -13,7 +13,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
     private Running? _running;
 
     public TrainerActor(FlowContext flow, TrainerId id, Func<ITrainerRole> make, RunState? from)
-        : base(flow, RoleSlots.Of(id), make, from, party: id.Model)
+        : base(flow, RoleSlots.Of(id), make, from, PartyOf(flow, id))
     {
         _id = id;
         Receive<TrainShard>(Begin);
@@ -22,6 +22,10 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         Receive<EvaluateHeldOut>(Evaluate);
         Receive<ExportModel>(Export);
     }
+
+    // Ranks of one model wait for each other while they compute. When they are in several processes, each with a device of its
+    // own, those of two models must not take turns either: one process would begin with one model and another with the other.
+    private static string PartyOf(FlowContext flow, TrainerId id) => flow.Definition.IsSpread ? RoleSlots.Trainer : id.Model;
 
     private void Begin(TrainShard shard)
     {

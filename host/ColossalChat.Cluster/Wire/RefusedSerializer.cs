@@ -18,6 +18,12 @@ internal class RefusedSerializer(ExtendedActorSystem system) : SerializerWithStr
 
     private readonly ConcurrentDictionary<string, bool> _seen = new(StringComparer.Ordinal);
 
+    /// <summary>Akka gives a serialiser its settings where the configuration has any; those of JSON are there by default.</summary>
+    /// <param name="system">Whose log is written.</param>
+    /// <param name="settings">Of no use here.</param>
+    public RefusedSerializer(ExtendedActorSystem system, Akka.Configuration.Config settings)
+        : this(system) => _ = settings;
+
     /// <summary>Identifier of the serialiser whose place it takes.</summary>
     public override int Identifier => 1;
 
