@@ -26,7 +26,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
     private void Begin(TrainShard shard)
     {
         if (_running?.Batch != shard.Batch)
-            _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero);
+            _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero, CallSize.Of(shard.Request.Experience));
         Call(
             shard.Batch,
             "begin",
@@ -37,7 +37,8 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
                     _running = _running with { Steps = steps, Took = took };
                 Iteration.Tell(new ShardBegun(shard.Batch, _id, steps));
                 ComputeOrEnd(shard.Batch, step: 0);
-            });
+            },
+            size: _running.Size);
     }
 
     private void ComputeOrEnd(BatchId batch, int step)
@@ -50,7 +51,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
             {
                 _running = _running with { Took = _running.Took + took };
                 Iteration.Tell(new StepComputed(batch, _id, step, isFinite));
-            });
+            }, size: _running.Size);
     }
 
     private void Finish(FinishStep finish)
@@ -108,5 +109,5 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         .OrderBy(image => image.Key, StringComparer.Ordinal)
         .Select(image => image.Value)]);
 
-    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took);
+    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took, CallSize Size);
 }
