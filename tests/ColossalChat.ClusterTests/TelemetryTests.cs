@@ -27,10 +27,10 @@ public sealed class TelemetryTests
         var (flowHere, flowThere) = (FlowOf(here), FlowOf(there));
         var scored = new TaskCompletionSource<RolloutScored>(TaskCreationOptions.RunContinuationsAsynchronously);
         var experience = there.System.ActorOf(Props.Create(() => new Taker(scored)));
-        var reward = there.System.ActorOf(Props.Create(() => new ScoringActor(flowThere, ScoreKind.Rewards, () => new FakeScorer(there.World, ScoreKind.Rewards), null)));
-        var rollout = here.System.ActorOf(Props.Create(() => new RolloutActor(flowHere, () => new FakeRollout(here.World), null)));
+        var reward = there.System.ActorOf(Props.Create(() => new ScoringActor(flowThere, "reward", ScoreKind.Rewards, () => new FakeScorer(there.World, ScoreKind.Rewards), null)));
+        var rollout = here.System.ActorOf(Props.Create(() => new RolloutActor(flowHere, "rollout", () => new FakeRollout(here.World), null)));
         var window = new Window(7, BatchPurpose.Train, 3, new Route(
-            ActorRefs.Nobody, rollout, [reward], experience, new TrainingRoute(new Dictionary<TrainerId, IActorRef>(), 1, 10)));
+            ActorRefs.Nobody, [reward], experience, new TrainingRoute(new Dictionary<TrainerId, IActorRef>(), 1, 10)));
 
         rollout.Tell(new WeightsReady(6, new WeightsPublication("policy", 3, 7, "hash", null)));
         rollout.Tell(new GenerateRollout(batch, window, new FakePrompts(here.World).Take(batch, 0, 2, 2)));
@@ -144,7 +144,8 @@ public sealed class TelemetryTests
     [Fact]
     public void An_idle_share_is_what_a_role_did_not_compute_of_the_iteration()
     {
-        var idle = new IdleShares { Instances = new Dictionary<string, int> { ["rollout"] = 2 } };
+        var idle = new IdleShares();
+        idle.SetSlots(["rollout", "rollout.3", "critic"]);
         var metrics = new Dictionary<string, double> { ["timing/generate_s"] = 6, ["timing/value_s"] = 1, ["timing/learn_s"] = 3 };
         idle.Add("trainers.policy", 3);
 
@@ -162,7 +163,7 @@ public sealed class TelemetryTests
         var rollout = new Rollout(prompts, tokens, Ragged.FromRows([new[] { 0f, 0, 0 }, [0, 0]]), Ragged.FromRows([new[] { true, true, true }, [true, true]]),
             Ragged.FromRows([new[] { 20L, 19, 19 }, [2, 1]]), [FinishReason.Stop, FinishReason.Stop]);
 
-        var metrics = Staleness.Of([new ScoredRollout(rollout, new Dictionary<ScoreKind, Scores>())], version: 20).MergedInto(new Dictionary<string, double>());
+        var metrics = Staleness.Of([new ScoredRollout(rollout, new Dictionary<ScoreKind, Scores>())], version: 20).Counted();
 
         Assert.Equal(
             new Dictionary<string, double>
@@ -177,7 +178,7 @@ public sealed class TelemetryTests
     public async Task Nothing_is_made_While_nobody_listens()
     {
         await using var run = new RunHarness();
-        var watch = new RoleWatch(new FlowContext(run.Definition(), ActorRefs.Nobody, 1, default, default), "rollout", run.System);
+        var watch = new RoleWatch(new FlowContext(run.Definition(), ActorRefs.Nobody, ActorRefs.Nobody, 1, default, default), "rollout", run.System);
         var call = new RoleCall<IRolloutRole>(new BatchId(1, 0), "generate", (_, _) => null, (_, _) => { });
         void Calls(int count)
         {
@@ -224,7 +225,7 @@ public sealed class TelemetryTests
         Assert.Null(CurrentCall.Value);
     }
 
-    private static FlowContext FlowOf(RunHarness node) => new(node.Definition() with { RunId = "story" }, ActorRefs.Nobody, Epoch: 3, default, default);
+    private static FlowContext FlowOf(RunHarness node) => new(node.Definition() with { RunId = "story" }, ActorRefs.Nobody, ActorRefs.Nobody, Epoch: 3, default, default);
 
     private static string Id(RunHarness run) => run.Definition().RunId;
 
