@@ -20,6 +20,12 @@ public sealed record RunDefinition
     /// <summary>Folder of this run; checkpoints go to <c>checkpoints/</c>, exported models to <c>models/</c> below it.</summary>
     public required string RunFolder { get; init; }
 
+    /// <summary>
+    /// Name of the run in traces, the same on all its nodes and, so that traces of two runs never mix, of no other run.
+    /// Default the run folder's name.
+    /// </summary>
+    public string RunId { get => field ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(RunFolder)); init; }
+
     /// <summary>Iterations between checkpoints; 0 saves at the end and on a stop only.</summary>
     public long CheckpointEvery { get; init; }
 

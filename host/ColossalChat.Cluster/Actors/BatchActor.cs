@@ -23,6 +23,8 @@ internal sealed class BatchActor : StatefulRoleActor<IBatchSource>
         (role, _) => Checked(role.Take(start.Iteration, start.Route.Ranks), start.Route.Ranks),
         (perRank, _) =>
         {
+            RunTelemetry.Batches.Add(1, Purposes.LabelOf(BatchPurpose.Train));
+
             // Each model trains on the same sequences, so rows are counted once.
             Iteration.Tell(new BatchTaken(start.Iteration, new WindowSize(
                 perRank.Sum(experience => experience.Rows), perRank.Sum(experience => (long)experience.Tokens.Values.Length), 0)));

@@ -43,11 +43,17 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         _join = step.State;
         _timings.Add(timing, took);
         if (step.BatchIsWhole)
+        {
+            RunTelemetry.Batches.Add(1, Purposes.LabelOf(batch.Purpose));
             window.Route.Prompts.Tell(new BatchJoined(batch));
+        }
+
         if (step.Window is not { } parts)
             return;
         var timings = _timings;
         _timings = new WindowTimings();
+        if (window.Purpose == BatchPurpose.Train)
+            timings.Add(Staleness.Of(parts, window.Iteration).Counted());
         _last = Flow.Definition.IsSpread ? (window, parts, timings) : null;
         Complete(window, parts, timings);
     }

@@ -19,6 +19,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
     private readonly AnswerBarrier _barrier = new();
     private readonly StateSaver _saver;
     private readonly ReaderPools _pools;
+    private readonly BatchWatch _watch;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private Schedule _schedule = new(0, null, 0, false, 0);
     private TrainingRoute _training = new(new Dictionary<TrainerId, IActorRef>(), 0, 0);
@@ -39,6 +40,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
         flow = flow with { Iteration = Self };
         (_flow, _from, _iteration) = (flow, from, from?.Iteration ?? 0);
         (_totals, _owesMeasurement) = (from?.Totals ?? default, from?.OwesMeasurement ?? false);
+        _watch = new BatchWatch(flow, _iteration);
         _score = flow.Definition.KeepBest is { } rule ? new ScoreWatch(rule) : null;
         _roles = new RoleTable(Context, flow, from);
         _saver = new StateSaver(flow, _barrier, new StateCopies(flow, _roles, from), _score, lastSaved);
@@ -67,7 +69,11 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
             Timers.StartPeriodicTimer("again", new AskAgain(), _flow.Definition.Flow.ResendAfter);
     }
 
-    protected override void PostStop() => _saver.Copies.Release();
+    protected override void PostStop()
+    {
+        _watch.GiveUp();
+        _saver.Copies.Release();
+    }
 
     private void ReceiveFlow()
     {
@@ -188,6 +194,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
         if (!IsOnline && iteration == (_from?.Iteration ?? 0) + 1)
             _numbers.Set(_facts[RoleSlots.Batches].Metrics);
         _verdict = null;
+        _watch.Begin(iteration, BatchPurpose.Train, Math.Max(_training.Ranks, IsOnline ? BatchesOf(Plan.PromptsPerIteration, Plan.AnswersPerPrompt) : 1));
         AwaitAsked(
             [$"built {iteration}", .. _training.Trainers.Keys.Select(trainer => $"trained {iteration} {trainer}")],
             () => Publish(EndIteration),
@@ -203,18 +210,19 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
 
     private void StartWindow(BatchPurpose purpose, int prompts, int answers)
     {
-        var batches = WindowPlan.Cut(prompts, answers, Plan.RowsPerBatch).Length;
         var route = new Route(_roles.Prompts, [], _roles.Experience, _training);
-        _roles.Prompts.Tell(new StartIteration(new Window(_iteration, purpose, batches, route), prompts, answers, Plan.RowsPerBatch));
+        _roles.Prompts.Tell(new StartIteration(new Window(_iteration, purpose, BatchesOf(prompts, answers), route), prompts, answers, Plan.RowsPerBatch));
         if (_barrier.Repeats > 0)
             _roles.Experience.Tell(new ResendWindow(new BatchId(_iteration, 0, purpose)));
     }
+
+    private int BatchesOf(int prompts, int answers) => WindowPlan.Cut(prompts, answers, Plan.RowsPerBatch).Length;
 
     private void Step(BatchId batch, StepGate gate)
     {
         if (batch.Iteration != _iteration)
         {
-            _log.Debug("{0}: dropped a late step.", batch);
+            RunTelemetry.Late(_log, $"{batch}: dropped a late step.");
             return;
         }
 
@@ -244,6 +252,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
     {
         if (trained.Trainer.Rank == 0)
             _numbers.Add("timing/learn_s", trained.Took.TotalSeconds);
+        _numbers.Idle.Add(RoleSlots.Of(trained.Trainer with { Rank = 0 }), trained.Took.TotalSeconds / _training.Ranks);
         _numbers.SetShare(trained.Trainer.Rank, trained.Metrics);
         Arrive($"trained {trained.Batch.Iteration} {trained.Trainer}");
     }
@@ -257,6 +266,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
             return;
         }
 
+        _numbers.PublishBegan();
         var readers = _roles.Readers;
         AwaitAsked(
             Plan.ModelsTrained.SelectMany(model => readers.Keys.Select(reader => $"load {_iteration} {model} {reader}")),
@@ -291,6 +301,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
         }
 
         _numbers = new IterationNumbers(_iteration, BatchPurpose.Evaluate);
+        _watch.Begin(_iteration, BatchPurpose.Evaluate, IsOnline ? BatchesOf(EvaluationPrompts, answers: 1) : 1);
         if (IsOnline)
         {
             AwaitAsked([$"measured {_iteration}"], EndEvaluation, () => StartWindow(BatchPurpose.Evaluate, EvaluationPrompts, answers: 1));
@@ -323,7 +334,9 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
 
     private void Report()
     {
+        _numbers.Idle.SetSlots(_roles.Readers.Keys);
         var report = _numbers.Report();
+        _watch.End(report.Iteration, report.Purpose);
         _score?.Take(report);
         _flow.Run.Tell(new IterationEnded(_flow.Epoch, report));
     }
@@ -362,7 +375,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
     {
         _ticks = 0;
         if (!_barrier.Arrive(answer))
-            _log.Debug("Dropped a late answer: {0}.", answer);
+            RunTelemetry.Late(_log, $"Dropped a late answer: {answer}.");
     }
 
     private sealed record AskAgain;

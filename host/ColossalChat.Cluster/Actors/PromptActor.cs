@@ -53,6 +53,7 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         while (_credits.Free > 0 && _planned.TryDequeue(out var planned))
         {
             _credits = _credits.Take(planned.Batch);
+            RunTelemetry.Credits.Record(_credits.Held.Count);
             Call(
                 planned.Batch,
                 "take prompts",
@@ -84,6 +85,7 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         _sent.Remove(joined.Batch);
         _routes.End(joined.Batch);
         StartBatches();
+        RunTelemetry.Credits.Record(_credits.Held.Count);
     }
 
     private sealed record PlannedBatch(BatchId Batch, Window Window, int First, int Prompts, int Answers);

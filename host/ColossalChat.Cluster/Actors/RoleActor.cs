@@ -19,6 +19,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     private readonly string? _party;
     private readonly int _capacity;
     private readonly AnsweredCalls? _answered;
+    private readonly RoleWatch _watch;
     private Queue<RoleCall<TRole>> _waiting = new();
     private Attempt? _running;
     private IActorRef _worker;
@@ -35,6 +36,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         (Flow, Role, Repair, _make, _party) = (flow, role, repair, make, party);
         _capacity = flow.Definition.Flow.BatchesInFlight + flow.Definition.Plan.ModelsTrained.Count + Spare;
         _answered = flow.Definition.IsSpread ? new AnsweredCalls() : null;
+        _watch = new RoleWatch(flow, role, Context.System);
         _worker = StartWorker();
         Receive<WorkStarted>(started => Limit(started.Ticket));
         Receive<WorkDone>(Finish);
@@ -66,10 +68,10 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     /// </summary>
     /// <exception cref="InvalidOperationException">More calls wait than credits allow: a fault of the host itself.</exception>
     protected void Call<TResult>(
-        BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done, long number = 0)
+        BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done, long number = 0, CallSize size = default)
     {
         var call = new RoleCall<TRole>(
-            batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)) { Number = number };
+            batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)) { Number = number, Size = size };
         if (_answered is not null && (_answered.TryRepeat(call) || IsOnItsWay(call)))
             return;
         if (_waiting.Count >= _capacity)
@@ -77,6 +79,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
                 $"{Role} was asked to {what} (batch {batch}) while {_waiting.Count} calls wait; flow.batches-in-flight = "
                 + $"{Flow.Definition.Flow.BatchesInFlight} allows {_capacity}. Somebody sends without a credit.");
         _waiting.Enqueue(call);
+        _watch.Waiting(_waiting.Count);
         StartNext();
     }
 
@@ -84,8 +87,11 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     protected virtual IEnumerable<RoleCall<TRole>> AfterRestart() => [];
 
     /// <summary>Logs a message that came too late to matter.</summary>
-    protected void DropLate(object message, BatchId batch) =>
+    protected void DropLate(object message, BatchId batch)
+    {
+        RunTelemetry.Late(Role);
         Log.Debug("{0}: dropped late {1} of {2}.", batch, message.GetType().Name, Role);
+    }
 
     private IActorRef StartWorker()
     {
@@ -118,14 +124,18 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
             return;
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(Flow.Cancel);
         _running = new Attempt(call, ++_ticket, cancel, IsOverTime: false);
-        _worker.Tell(new Work<TRole>(_ticket, call.Body, cancel.Token));
+        _watch.Waiting(_waiting.Count);
+        _watch.Sent();
+        _worker.Tell(new Work<TRole>(_ticket, call.Body, cancel.Token) { Call = (Role, call.Batch) });
     }
 
     // From here on, not from the request: waiting for the device is not the role's fault.
     private void Limit(long ticket)
     {
-        if (_running?.Ticket == ticket)
-            Timers.StartSingleTimer(Timer, new LimitPassed(ticket), Flow.Definition.Flow.RoleTimeout);
+        if (_running?.Ticket != ticket)
+            return;
+        _watch.Computing();
+        Timers.StartSingleTimer(Timer, new LimitPassed(ticket), Flow.Definition.Flow.RoleTimeout);
     }
 
     private void Finish(WorkDone done)
@@ -140,6 +150,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
         End(running);
         _running = null;
+        _watch.Ended(running.Call, RoleWatch.Ok, done.Result);
         _answered?.Remember(running.Call, done.Result, done.Took);
         running.Call.Done(done.Result, done.Took);
         StartNext();
@@ -170,6 +181,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         if (_running is not { } running || running.Ticket != ticket)
             return;
         End(running);
+        _watch.Ended(running.Call, OutcomeOf(running), result: null, error.Message);
         if (Flow.Cancel.IsCancellationRequested)
             return;
         if (error is UserErrorException user)
@@ -214,6 +226,9 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         Timers.Cancel(Timer);
         running.Cancel.Dispose();
     }
+
+    private string OutcomeOf(Attempt running) =>
+        Flow.Cancel.IsCancellationRequested ? RoleWatch.Cancelled : running.IsOverTime ? RoleWatch.OverTime : RoleWatch.Failed;
 
     private TimeoutException OverTime() =>
         new($"No answer within flow.role-timeout = {Flow.Definition.Flow.RoleTimeout}.");

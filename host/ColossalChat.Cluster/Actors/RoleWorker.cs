@@ -32,6 +32,7 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
         {
             using var turn = _device.Take(work.Cancel);
             Sender.Tell(new WorkStarted(work.Ticket));
+            CurrentCall.Begin(work.Call.Role, work.Call.Batch);
             _role ??= _make();
             var started = Stopwatch.GetTimestamp();
             var result = work.Body(_role, work.Cancel);
@@ -40,6 +41,10 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
         catch (Exception error)
         {
             Sender.Tell(new WorkFailed(work.Ticket, error));
+        }
+        finally
+        {
+            CurrentCall.End();
         }
     }
 

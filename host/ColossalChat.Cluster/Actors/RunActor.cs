@@ -299,6 +299,7 @@ internal class RunActor : ReceiveActor, IWithTimers
             return;
         }
 
+        RunTelemetry.Failed(failed);
         _budget = _budget.Spend(failed.Role, Context.System.Scheduler.Now);
         if (failed.Repair == Repair.None)
             Fail(failed.ExitCode, failed.Reason);

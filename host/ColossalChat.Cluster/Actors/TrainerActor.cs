@@ -30,7 +30,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
     private void Begin(TrainShard shard)
     {
         if (_running?.Batch != shard.Batch)
-            _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero);
+            _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero, CallSize.Of(shard.Request.Experience));
         Call(
             shard.Batch,
             "begin",
@@ -41,7 +41,8 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
                     _running = _running with { Steps = steps, Took = took };
                 Iteration.Tell(new ShardBegun(shard.Batch, _id, steps));
                 ComputeOrEnd(shard.Batch, step: 0);
-            });
+            },
+            size: _running.Size);
     }
 
     private void ComputeOrEnd(BatchId batch, int step)
@@ -54,7 +55,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
             {
                 _running = _running with { Took = _running.Took + took };
                 Iteration.Tell(new StepComputed(batch, _id, step, isFinite));
-            });
+            }, size: _running.Size);
     }
 
     private void Finish(FinishStep finish)
@@ -112,5 +113,5 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         .OrderBy(image => image.Key, StringComparer.Ordinal)
         .Select(image => image.Value)]);
 
-    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took);
+    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took, CallSize Size);
 }

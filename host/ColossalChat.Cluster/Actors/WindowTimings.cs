@@ -28,6 +28,13 @@ internal sealed class WindowTimings
         _seconds[metric] = _seconds.GetValueOrDefault(metric) + took.TotalSeconds;
     }
 
+    /// <summary>Further numbers of the window, by metric.</summary>
+    public void Add(IReadOnlyDictionary<string, double> metrics)
+    {
+        foreach (var (metric, value) in metrics)
+            _seconds[metric] = value;
+    }
+
     /// <summary>These and one more; the same window may be told twice, so these stay as they are.</summary>
     public WindowTimings With(string name, TimeSpan took)
     {

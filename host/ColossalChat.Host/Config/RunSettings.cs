@@ -39,6 +39,9 @@ public sealed record RunSettings : ICheckedOptions
     /// <summary>How the run spreads over nodes, when it is started by <c>node</c>.</summary>
     public ClusterOptions Cluster { get; init; } = new();
 
+    /// <summary>What this node tells collectors about the run.</summary>
+    public TelemetrySettings Telemetry { get; init; } = new();
+
     /// <summary>Keys of the section.</summary>
     internal static IReadOnlySet<string> Keys { get; } =
         typeof(RunSettings).GetProperties(System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance).Select(property => KebabCase.Of(property.Name)).ToHashSet();

@@ -8,6 +8,7 @@ using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
 using ColossalChat.Host.Ranks;
+using ColossalChat.Host.Telemetry;
 using ColossalChat.PluginHost;
 
 namespace ColossalChat.Host.Runs;
@@ -80,7 +81,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     {
         var (folder, checkpoint) = place;
         using var held = folder.Hold();
-        using var log = new NodeLog(host.Console, host.IsVerbose, folder.Log);
+        using var log = new NodeLog(host.Console, host.IsVerbose, folder.Log, bound.Settings.Telemetry.JsonLog ? folder.JsonLog : null);
         KeepEnvironment(folder, checkpoint, catalog);
         using var node = NodeOf(bound, catalog, folder.Path, log);
         log.Info($"run folder {folder.Path}, seed {bound.Settings.Seed}, device {bound.Settings.Device}");
@@ -106,6 +107,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     {
         var settings = bound.Settings;
         var sinks = (settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
+        await using var telemetry = (await NodeTelemetry.StartAsync(settings.Telemetry, drive.Folder, node: "", drive.Log).ConfigureAwait(false)).ConfigureAwait(false);
         using var ranks = TrainerRanks.Of(bound, node, host, drive.Folder.Path, drive.Log);
         Action<string> show = host.Console.IsTerminal ? drive.Show : host.Console.Line;
         using var recorder = new RunRecorder(drive.Folder, new RecorderSettings(drive.Log, host.Console, show, sinks)
@@ -121,6 +123,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
             Devices = node.Devices,
             Device = settings.Device,
             RunFolder = drive.Folder.Path,
+            RunId = drive.Folder.Identity,
             CheckpointEvery = settings.Run.CheckpointEvery,
             KeepCheckpoints = settings.Run.KeepCheckpoints,
             KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
