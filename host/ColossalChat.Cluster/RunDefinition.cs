@@ -35,6 +35,9 @@ public sealed record RunDefinition
     /// <summary>Checkpoint to continue from, whose memory the run takes over; null for a new run.</summary>
     public Checkpoint? ResumeFrom { get; init; }
 
+    /// <summary>What is kept of the run's samples; null for nothing. Offline runs make no samples and keep none.</summary>
+    public JournalSettings? Journal { get; init; }
+
     /// <summary>Takes what happens.</summary>
     public required IRunObserver Observer { get; init; }
 

@@ -14,6 +14,9 @@ internal sealed class JournalIndex : IDisposable
 
     private JournalIndex(SqliteConnection connection) => _connection = connection;
 
+    /// <summary>What may go wrong with an index that the journal can do without: its file, or SQLite itself on this machine.</summary>
+    public static bool IsFault(Exception error) => error is SqliteException or DllNotFoundException or TypeInitializationException;
+
     /// <summary>Opens the index for writing; one that cannot be read is replaced by an empty one.</summary>
     public static JournalIndex OpenOrCreate(string folder)
     {
@@ -41,7 +44,7 @@ internal sealed class JournalIndex : IDisposable
             if (index.Scalar("PRAGMA user_version") == Version)
                 return index;
         }
-        catch (SqliteException)
+        catch (Exception error) when (IsFault(error))
         {
             // Damaged, or locked by a writer for too long: the reader looks through the segments instead.
             index?.Dispose();

@@ -1,5 +1,3 @@
-using Microsoft.Data.Sqlite;
-
 namespace ColossalChat.Journal;
 
 /// <summary>
@@ -34,7 +32,7 @@ public sealed class JournalView : IDisposable
         {
             return Open(folder, index);
         }
-        catch (SqliteException) when (index is not null)
+        catch (Exception error) when (index is not null && JournalIndex.IsFault(error))
         {
             index.Dispose();
             return Open(folder, null);
@@ -117,7 +115,7 @@ public sealed class JournalView : IDisposable
         {
             return _index is null ? [] : ask(_index);
         }
-        catch (SqliteException)
+        catch (Exception error) when (JournalIndex.IsFault(error))
         {
             // Damaged further in than its first page: the segments say it all.
             _index!.Dispose();

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Microsoft.Win32.SafeHandles;
 
 namespace ColossalChat.Journal;
@@ -21,6 +20,16 @@ public interface IJournalWriter : IDisposable
     void Drop(long iteration);
 }
 
+/// <summary>What an epoch's segments begin with.</summary>
+/// <param name="Epoch">The attempt of the run, from 1; higher than all before.</param>
+/// <param name="After">The iteration it begins after.</param>
+/// <param name="Settings">Content of the first record of every segment, so that it is there whichever of them are removed.</param>
+public sealed record JournalEpoch(long Epoch, long After, byte[] Settings)
+{
+    /// <summary>Bytes after which a new segment is begun. Default 64 MB.</summary>
+    public long SegmentBytes { get; init; } = 64L << 20;
+}
+
 /// <summary>A later epoch of the run writes the journal; whoever gets this is of an older one and must end.</summary>
 public sealed class JournalFencedException(string message) : Exception(message);
 
@@ -30,13 +39,11 @@ public sealed class JournalFencedException(string message) : Exception(message);
 /// </summary>
 public sealed class JournalWriter : IJournalWriter
 {
-    /// <summary>Bytes after which a new segment is begun.</summary>
-    public const long SegmentBytes = 64L << 20;
-
     private readonly string _folder;
     private readonly long _epoch;
     private readonly long _after;
     private readonly long _rollAt;
+    private readonly byte[] _settings;
     private readonly Action<string> _remark;
     private readonly List<RecordHead> _unindexed = [];
     private SegmentId _segment;
@@ -45,10 +52,10 @@ public sealed class JournalWriter : IJournalWriter
     private long _length;
     private bool _isFaulty;
 
-    private JournalWriter(string folder, long epoch, long after, long rollAt, Action<string> remark)
+    private JournalWriter(string folder, JournalEpoch epoch, Action<string> remark)
     {
-        (_folder, _epoch, _after, _rollAt, _remark) = (folder, epoch, after, rollAt, remark);
-        _segment = new SegmentId(epoch, JournalFolder.Segments(folder).Where(segment => segment.Epoch == epoch).Select(segment => segment.Number + 1).DefaultIfEmpty(0).Max());
+        (_folder, _epoch, _after, _rollAt, _settings, _remark) = (folder, epoch.Epoch, epoch.After, epoch.SegmentBytes, epoch.Settings, remark);
+        _segment = new SegmentId(_epoch, JournalFolder.Segments(folder).Where(segment => segment.Epoch == _epoch).Select(segment => segment.Number + 1).DefaultIfEmpty(0).Max());
         _file = Begin();
     }
 
@@ -57,19 +64,17 @@ public sealed class JournalWriter : IJournalWriter
     /// what is there.
     /// </summary>
     /// <param name="folder">The journal's folder; made when it is missing.</param>
-    /// <param name="epoch">The attempt of the run, from 1; higher than all before.</param>
-    /// <param name="after">The iteration it begins after.</param>
+    /// <param name="epoch">Whose records these are.</param>
     /// <param name="remark">Told what was cut off or could not be done.</param>
-    /// <param name="rollAt">Bytes after which a new segment is begun.</param>
     /// <exception cref="IOException">The disk is full or cannot be written.</exception>
     /// <exception cref="JournalFencedException">A later epoch has begun.</exception>
-    public static JournalWriter Open(string folder, long epoch, long after, Action<string> remark, long rollAt = SegmentBytes)
+    public static JournalWriter Open(string folder, JournalEpoch epoch, Action<string> remark)
     {
         Directory.CreateDirectory(folder);
-        Fence(folder, epoch);
+        Fence(folder, epoch.Epoch);
         using (var view = JournalView.Open(folder))
-            Mend(folder, epoch, view, remark);
-        var writer = new JournalWriter(folder, epoch, after, rollAt, remark);
+            Mend(folder, epoch.Epoch, view, remark);
+        var writer = new JournalWriter(folder, epoch, remark);
         writer.CatchUp();
         return writer;
     }
@@ -123,7 +128,7 @@ public sealed class JournalWriter : IJournalWriter
                 File.Delete(JournalFolder.PathOf(_folder, segment));
                 index.Remove(segment);
             }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException or SqliteException)
+            catch (Exception error) when (JournalIndex.IsFault(error) || error is IOException or UnauthorizedAccessException)
             {
                 _remark($"{segment} is no longer needed but could not be removed: {error.Message}");
             }
@@ -162,8 +167,10 @@ public sealed class JournalWriter : IJournalWriter
         var file = File.OpenHandle(JournalFolder.PathOf(_folder, _segment), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete);
         try
         {
-            RandomAccess.Write(file, RecordFormat.SegmentHead(_segment, _after), 0);
-            _length = RecordFormat.SegmentHeadBytes;
+            var record = new RecordHead(new RecordKey(RecordType.Settings, 0), _segment, RecordFormat.SegmentHeadBytes, _settings.Length);
+            RandomAccess.Write(file, [.. RecordFormat.SegmentHead(_segment, _after), .. RecordFormat.Head(record.Key, _settings), .. _settings], 0);
+            _length = record.Offset + record.Size;
+            _unindexed.Add(record);
             return file;
         }
         catch
@@ -192,7 +199,7 @@ public sealed class JournalWriter : IJournalWriter
             _index.Add(_segment, _after, _unindexed, _length);
             _unindexed.Clear();
         }
-        catch (SqliteException error)
+        catch (Exception error) when (JournalIndex.IsFault(error))
         {
             _remark($"The journal's index could not be written ({error.Message}); it will be made again from the segments.");
             _index.Dispose();
@@ -217,9 +224,10 @@ public sealed class JournalWriter : IJournalWriter
 
             foreach (var segment in _index.Segments().Keys.Except(JournalFolder.Segments(_folder)))
                 _index.Remove(segment);
-            _index.Add(_segment, _after, [], _length);
+            _index.Add(_segment, _after, _unindexed, _length);
+            _unindexed.Clear();
         }
-        catch (Exception error) when (error is SqliteException or IOException or UnauthorizedAccessException)
+        catch (Exception error) when (JournalIndex.IsFault(error) || error is IOException or UnauthorizedAccessException)
         {
             _remark($"The journal's index could not be brought up to its segments ({error.Message}); whoever reads the journal reads the segments.");
             _index?.Dispose();

@@ -13,6 +13,9 @@ namespace ColossalChat.Cluster;
 /// </param>
 internal sealed record FlowContext(RunDefinition Definition, IActorRef Run, long Epoch, CancellationToken Cancel, CancellationToken Stop)
 {
+    /// <summary>Keeps samples on disk; nobody when the run keeps none.</summary>
+    public IActorRef Journal { get; init; } = ActorRefs.Nobody;
+
     /// <summary>Tells the user.</summary>
     public void Note(string kind, string message) => Run.Tell(new FlowNoted(Epoch, kind, message));
 }
