@@ -12,6 +12,10 @@ namespace ColossalChat.Cluster;
 internal sealed class IterationActor : ReceiveActor
 {
     private const string Written = "the last checkpoint is written";
+    private const string Free = "a copy is free";
+
+    // Copies of the run's state: the one to go back to and the one that is being written. A third would only cost memory.
+    private const int MostCopies = 2;
     private readonly FlowContext _flow;
     private readonly RunState? _from;
     private readonly RoleTable _roles;
@@ -26,6 +30,7 @@ internal sealed class IterationActor : ReceiveActor
     private IterationNumbers _numbers = new(0, BatchPurpose.Train);
     private SafePoints _safePoints;
     private RunState? _spare;
+    private int _copies;
     private RunTotals _totals;
     private long _iteration;
     private long _lastSaved;
@@ -42,7 +47,8 @@ internal sealed class IterationActor : ReceiveActor
         _score = flow.Definition.KeepBest is { } rule ? new ScoreWatch(rule) : null;
         _safePoints = new SafePoints(flow.Definition.Flow.SafePointShare, LastCost: null);
         ReceiveFlow();
-        Receive<SpareState>(spare => _spare = spare.State);
+        _copies = from is not null && flow.Definition.Flow.SafePointShare > 0 ? 1 : 0;
+        Receive<SpareState>(SetFree);
         _roles = RoleTable.Start(Context, flow, from);
         Await(_roles.Slots.Select(slot => $"open {slot}"), Open);
     }
@@ -254,7 +260,7 @@ internal sealed class IterationActor : ReceiveActor
     {
         if ((_lastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping)) || HasPaidDebt)
             SaveState();
-        else if (HasRoomForSafePoint && _safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
+        else if (HasRoom && _safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
             Capture(state => KeepSafePoint(state, Next));
         else
             Next();
@@ -263,8 +269,14 @@ internal sealed class IterationActor : ReceiveActor
     // A checkpoint that was resumed from and lacked its measurement has no score and would be measured again: it is written anew.
     private bool HasPaidDebt => _from is { OwesMeasurement: true } && _from.Iteration == _iteration && !_owesMeasurement;
 
-    // The state that is being written and the one to go back to are enough of them; a third would cost memory.
-    private bool HasRoomForSafePoint => !_isWriting || _spare is not null;
+    private bool HasRoom => _spare is not null || _copies < MostCopies;
+
+    private void SetFree(SpareState spare)
+    {
+        _spare = spare.State;
+        if (_awaited.Contains(Free))
+            Arrive(Free);
+    }
 
     // Training goes on when the copy is made. A disk that is slower than the training holds it up here.
     private void SaveState()
@@ -275,8 +287,17 @@ internal sealed class IterationActor : ReceiveActor
         {
             if (waits)
                 _waitSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            Capture(Save);
+            WhenFree(() => Capture(Save));
         });
+    }
+
+    // The supervisor may not have come to give the older copy back: short iterations are quicker than it.
+    private void WhenFree(Action then)
+    {
+        if (HasRoom)
+            then();
+        else
+            Await([Free], then);
     }
 
     private void Capture(Action<RunState> then)
@@ -284,6 +305,8 @@ internal sealed class IterationActor : ReceiveActor
         var started = Stopwatch.GetTimestamp();
         var spare = _spare;
         _spare = null;
+        if (spare is null)
+            _copies++;
         var images = _roles.Stateful.Keys.ToDictionary(
             slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot, _flow.Definition.RunFolder));
         var state = new RunState(_iteration, _flow.Epoch, _totals, images) { OwesMeasurement = _owesMeasurement, Score = _score?.Of(_iteration) };
