@@ -9,7 +9,7 @@ namespace ColossalChat.Cluster;
 /// Leads one attempt of a run: opens the roles, starts iterations, lets the trainer groups step together, spreads new
 /// weights, measures, keeps state and ends. It holds no batch itself.
 /// </summary>
-internal sealed class IterationActor : ReceiveActor
+internal sealed partial class IterationActor : ReceiveActor
 {
     private const string Written = "the last checkpoint is written";
     private const string Free = "a copy is free";
@@ -88,7 +88,8 @@ internal sealed class IterationActor : ReceiveActor
         Receive<ShardBegun>(begun => Step(begun.Batch, _gate.Begun(begun.Trainer, begun.Steps)));
         Receive<StepComputed>(computed => Step(computed.Batch, _gate.Computed(computed.Trainer, computed.Step, computed.IsFinite)));
         Receive<ShardTrained>(Trained);
-        Receive<WeightsLoaded>(loaded => Arrive($"load {loaded.Iteration} {loaded.Publication.Model} {loaded.Reader}"));
+        Receive<WeightsLoaded>(Loaded);
+        Receive<WindowOpened>(opened => opened.Iteration == _iteration, StartTraining);
         Receive<WindowMeasured>(measured =>
         {
             _numbers.Set(measured.Metrics);
@@ -148,7 +149,7 @@ internal sealed class IterationActor : ReceiveActor
             [$"built {iteration}", .. _training.Trainers.Keys.Select(trainer => $"trained {iteration} {trainer}")],
             () => Publish(EndIteration));
         if (IsOnline)
-            StartWindow(BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+            OpenTraining();
         else
             _roles.Batches.Tell(new StartBatch(iteration, _training));
     }
@@ -210,6 +211,7 @@ internal sealed class IterationActor : ReceiveActor
         SetSavingTimes();
         _totals = _totals.Plus(_numbers.Size);
         _numbers.SetTotals(_totals, IsOnline ? 0 : _facts[RoleSlots.Batches].Metrics.GetValueOrDefault("data/sequences"));
+        AcknowledgeTraining();
         Report();
         EvaluateIfDue();
     }

@@ -8,11 +8,13 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
 {
     private readonly Queue<PlannedBatch> _planned = new();
     private Credits _credits;
+    private UseKnown? _known;
 
     public PromptActor(FlowContext flow, Func<IPromptSource> make, RunState? from)
         : base(flow, RoleSlots.Prompts, make, from)
     {
         _credits = Credits.Of(flow.Definition.Flow.BatchesInFlight);
+        Receive<UseKnown>(known => _known = known);
         Receive<StartIteration>(Plan);
         Receive<BatchJoined>(joined =>
         {
@@ -42,6 +44,12 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         while (_credits.Free > 0 && _planned.TryDequeue(out var planned))
         {
             _credits = _credits.Take(planned.Batch);
+            if (_known?.Of(planned.Batch) is { } parts)
+            {
+                KnownBatches.Send(planned.Batch, planned.Window, parts, Flow.Definition.Plan.ScoresNeeded);
+                continue;
+            }
+
             Call(
                 planned.Batch,
                 "take prompts",

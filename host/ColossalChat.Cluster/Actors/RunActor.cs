@@ -8,7 +8,7 @@ namespace ColossalChat.Cluster;
 /// Supervises a run: starts attempts, decides what a failure costs, talks to the observer, and gives the run's end. An
 /// attempt that is given up is stopped with all its actors, so nothing late can reach the next one.
 /// </summary>
-internal sealed class RunActor : ReceiveActor, IWithTimers
+internal sealed partial class RunActor : ReceiveActor, IWithTimers
 {
     private readonly RunDefinition _definition;
     private readonly TaskCompletionSource<RunEnd> _end;
@@ -64,6 +64,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
             Props.Create(() => new CheckpointActor(_definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
         try
         {
+            _journal = StartJournal();
             StartAttempt(Resume());
         }
         catch (UserErrorException error)
@@ -104,7 +105,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         (_checkpoint, _lastSaved, _lastIteration) = (checkpoint.Folder, state.Iteration, state.Iteration);
 
         // Above every attempt that there was, not only above the checkpoint's: two branches of a run must not share a number.
-        _epoch = Math.Max(state.Epoch, Checkpoints.HighestEpoch(_definition.RunFolder));
+        _epoch = Math.Max(Math.Max(state.Epoch, _epoch), Checkpoints.HighestEpoch(_definition.RunFolder));
         Note("resumed", $"Continues after iteration {state.Iteration} from {checkpoint.Folder}.");
         return state;
     }
@@ -115,7 +116,8 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         _cancel.Dispose();
         _cancel = new CancellationTokenSource();
         _safePoint = _definition.Flow.SafePointShare > 0 ? from : null;
-        var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token, _stop), _lastSaved);
+        _journal.Tell(new BeginEpoch(_epoch, from?.Iteration ?? 0));
+        var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token, _stop) { Journal = _journal }, _lastSaved);
         _attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved)), $"iteration-{_epoch}");
         Context.Watch(_attempt);
     }
@@ -326,7 +328,7 @@ internal sealed class RunActor : ReceiveActor, IWithTimers
         }
     }
 
-    private void Complete(RunEnd end)
+    private void End(RunEnd end)
     {
         _end.TrySetResult(end.Failure is null ? end : WithUnsavedState(end with { Checkpoint = _checkpoint }));
         Context.Stop(Self);

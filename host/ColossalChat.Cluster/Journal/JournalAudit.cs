@@ -42,7 +42,7 @@ public sealed record JournalAudit
     public bool IsExactlyOnce => Twice.Count + Lost.Count + Unconnected.Count == 0;
 
     /// <summary>One line for people.</summary>
-    public string Line => string.Create(CultureInfo.InvariantCulture, $"{Verdict}; {Attempts} {(Attempts == 1 ? "attempt" : "attempts")}{Given}{Gaps}");
+    public string Line => $"{Verdict}; {Attempts.ToString(CultureInfo.InvariantCulture)} attempt{(Attempts == 1 ? "" : "s")}{Given}{Gaps}";
 
     /// <summary>Iterations as people write them: 1 to 4, 7.</summary>
     internal static string Name(IReadOnlyList<long> iterations)
@@ -53,7 +53,8 @@ public sealed record JournalAudit
             var first = i;
             while (i + 1 < iterations.Count && iterations[i + 1] == iterations[i] + 1)
                 i++;
-            parts.Add(string.Create(CultureInfo.InvariantCulture, i == first ? $"{iterations[i]}" : $"{iterations[first]} to {iterations[i]}"));
+            var from = iterations[first].ToString(CultureInfo.InvariantCulture);
+            parts.Add(i == first ? from : string.Create(CultureInfo.InvariantCulture, $"{from} to {iterations[i]}"));
         }
 
         return $"{(iterations.Count == 1 ? "iteration" : "iterations")} {string.Join(", ", parts)}";

@@ -39,4 +39,9 @@ internal sealed record JournalClosed;
 /// IterationActor -> PromptActor, before <see cref="StartIteration"/>: these parts need not be made again. Stays in one process,
 /// because it may be as large as a window.
 /// </summary>
-internal sealed record UseKnown(long Iteration, ImmutableSortedDictionary<int, BatchParts> Parts);
+internal sealed record UseKnown(long Iteration, ImmutableSortedDictionary<int, BatchParts> Parts)
+{
+    /// <summary>What a batch has; null when it must be made.</summary>
+    public BatchParts? Of(BatchId batch) =>
+        batch.Iteration == Iteration && batch.Purpose == BatchPurpose.Train ? Parts.GetValueOrDefault(batch.Shard) : null;
+}

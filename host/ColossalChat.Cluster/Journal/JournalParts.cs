@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using ColossalChat.Contracts;
 using ColossalChat.Journal;
 
 namespace ColossalChat.Cluster;

@@ -11,18 +11,23 @@ internal static class KnownBatches
     /// batch, and in the same order, or its state would be another one afterwards.
     /// </summary>
     /// <param name="parts">What the journal has, by shard.</param>
-    /// <param name="isRolloutStateful">Rollouts come from a role with state.</param>
-    /// <param name="stateful">Kinds of scores that come from roles with state.</param>
+    /// <param name="facts">What each role says about itself, by slot.</param>
     public static ImmutableSortedDictionary<int, BatchParts> Usable(
-        ImmutableSortedDictionary<int, BatchParts> parts, bool isRolloutStateful, IReadOnlySet<ScoreKind> stateful)
+        ImmutableSortedDictionary<int, BatchParts> parts, IReadOnlyDictionary<string, RoleFacts> facts)
     {
-        if (isRolloutStateful)
+        bool HasState(string slot) => facts.Any(role => role.Value.HasState && role.Key.Split('@')[0] == slot);
+        if (HasState(RoleSlots.Rollout))
             return parts.Clear();
+        var stateful = Enum.GetValues<ScoreKind>().Where(kind => HasState(RoleSlots.Of(kind))).ToHashSet();
         var known = parts.Where(batch => batch.Value.Rollout is not null);
         if (stateful.Count > 0)
             known = known.TakeWhile((batch, position) => batch.Key == position);
         return known.ToImmutableSortedDictionary(batch => batch.Key, batch => batch.Value with { Scores = batch.Value.Scores.RemoveRange(stateful) });
     }
+
+    /// <summary>Tells the user.</summary>
+    public static string Describe(long iteration, ImmutableSortedDictionary<int, BatchParts> known, int batches) =>
+        $"Iteration {iteration}: {known.Count} of {batches} rollouts and {known.Sum(batch => batch.Value.Scores.Count)} of their scores are taken from the journal.";
 
     /// <summary>Sends what a batch has to where it would have come from its role, and asks for the scores it lacks.</summary>
     /// <param name="batch">Which.</param>
