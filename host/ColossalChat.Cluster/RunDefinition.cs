@@ -44,6 +44,12 @@ public sealed record RunDefinition
     /// <summary>Time limits, queues and retries of the actors.</summary>
     public FlowOptions Flow { get; init; } = new();
 
+    /// <summary>A state is saved at the end of the run; a replay has no use for it.</summary>
+    internal bool SavesAtEnd { get; init; } = true;
+
+    /// <summary>Trained models are exported at the end of the run; a replay's are those of the run.</summary>
+    internal bool ExportsModels { get; init; } = true;
+
     /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
         (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);

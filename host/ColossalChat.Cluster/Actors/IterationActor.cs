@@ -367,12 +367,12 @@ internal sealed partial class IterationActor : ReceiveActor
 
     private void End()
     {
-        if (_iteration < _schedule.Last || _owesMeasurement)
+        var isStopped = _iteration < _schedule.Last || _owesMeasurement;
+        if (isStopped || !_flow.Definition.ExportsModels)
         {
-            _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: true, new Dictionary<string, string>()));
+            _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, isStopped, new Dictionary<string, string>()));
             return;
         }
-
         var folders = Plan.ModelsTrained.ToDictionary(
             model => model, model => Path.Combine(_flow.Definition.RunFolder, "models", model));
         Await(_training.Trainers.Keys.Select(trainer => $"exported {trainer}"),

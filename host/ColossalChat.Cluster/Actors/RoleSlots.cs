@@ -9,7 +9,9 @@ internal static class RoleSlots
     public const string Rollout = "rollout";
     public const string Experience = "experience";
     public const string Batches = "batches";
-    private const string Trainers = "trainers.";
+
+    /// <summary>How the slots of all trainers begin.</summary>
+    public const string Trainers = "trainers.";
 
     public static string Of(ScoreKind kind) => kind switch
     {

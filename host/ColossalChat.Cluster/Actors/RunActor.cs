@@ -65,7 +65,10 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
         try
         {
             _journal = StartJournal();
-            StartAttempt(Resume());
+            var from = Resume();
+            if (!_definition.SavesAtEnd)
+                _lastSaved = long.MaxValue;
+            StartAttempt(from);
         }
         catch (UserErrorException error)
         {
