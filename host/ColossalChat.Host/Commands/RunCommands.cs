@@ -62,7 +62,7 @@ internal sealed class RunShowCommand : CliCommand<RunShowOptions>
 {
     public override string Path => "run show";
 
-    public override string Summary => "Show a run: last and best value of every metric, its checkpoints and last events, the command that began it.";
+    public override string Summary => "Show a run: last and best value of every metric, the account of its samples, its checkpoints and last events, the command that began it.";
 
     protected override async Task<ExitCode> RunAsync(RunShowOptions options, CliContext context, CancellationToken cancel)
     {
@@ -81,6 +81,10 @@ internal sealed class RunShowCommand : CliCommand<RunShowOptions>
             var values = run.Series(name).Select(point => point.Value).ToArray();
             await output.WriteLineAsync($"{name,-32} {RunReader.Number(values[^1]),12} {RunReader.Number(values.Min()),12} {RunReader.Number(values.Max()),12}").ConfigureAwait(false);
         }
+
+        if (Cluster.JournalReader.Audit(run.Folder.Path) is { } audit)
+            foreach (var line in (string[])[$"ledger: {audit.Line}", .. audit.Remarks.Select(remark => $"journal: {remark}")])
+                await output.WriteLineAsync(line).ConfigureAwait(false);
 
         foreach (var checkpoint in Cluster.Checkpoints.List(run.Folder.Path))
         {
