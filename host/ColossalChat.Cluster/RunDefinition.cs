@@ -41,6 +41,9 @@ public sealed record RunDefinition
     /// <summary>Checkpoint to continue from, whose memory the run takes over; null for a new run.</summary>
     public Checkpoint? ResumeFrom { get; init; }
 
+    /// <summary>What is kept of the run's samples; null for nothing. Offline runs make no samples and keep none.</summary>
+    public JournalSettings? Journal { get; init; }
+
     /// <summary>Takes what happens.</summary>
     public required IRunObserver Observer { get; init; }
 
@@ -61,6 +64,12 @@ public sealed record RunDefinition
 
     /// <summary>Its roles run on several nodes, between which messages can be lost.</summary>
     public bool IsSpread => Parcels is not null;
+
+    /// <summary>A state is saved at the end of the run; a replay has no use for it.</summary>
+    internal bool SavesAtEnd { get; init; } = true;
+
+    /// <summary>Trained models are exported at the end of the run; a replay's are those of the run.</summary>
+    internal bool ExportsModels { get; init; } = true;
 
     /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =

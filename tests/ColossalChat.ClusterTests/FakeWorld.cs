@@ -304,7 +304,7 @@ internal sealed class FakeTrainer(FakeWorld world, string model) : ITrainerRole
     public WeightsPublication Publish(long epoch, long version, CancellationToken cancel)
     {
         world.Enter(Role, $"publish {version}", cancel);
-        return new WeightsPublication(model, epoch, version, "hash", null);
+        return new WeightsPublication(model, epoch, version, Convert.ToHexString(MemoryMarshal.AsBytes<float>(_weights)), null);
     }
 
     public void Export(string folder)

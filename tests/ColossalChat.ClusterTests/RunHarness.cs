@@ -63,6 +63,8 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
     public Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; set; } =
         (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
 
+    public JournalSettings? Journal { get; set; } = new() { ExperienceOrigin = "fakes", Configuration = "colossalchat { }" };
+
     public long? MaxIterations { get; set; }
 
     public string? ResumeFrom { get; set; }
@@ -94,6 +96,7 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
         KeepCheckpoints = KeepCheckpoints,
         KeepBest = KeepBest,
         WriteWith = WriteWith,
+        Journal = Journal,
         MaxIterations = MaxIterations,
         ResumeFrom = ResumeFrom is { } folder ? Checkpoints.Open(folder) : null,
         Observer = this,

@@ -73,7 +73,7 @@ public sealed class StatefulReaderTests
         Assert.Contains("The state of iteration 1 has one of reward, but the plugin that is reward now takes none", refused.Failure, StringComparison.Ordinal);
     }
 
-    private static RunHarness Harness(string stateful, FakeWorld? world = null, string? runFolder = null)
+    internal static RunHarness Harness(string stateful, FakeWorld? world = null, string? runFolder = null)
     {
         var harness = new RunHarness(world, runFolder);
         var (fakes, roles) = (harness.World, harness.World.OnlineRoles("policy", "critic"));

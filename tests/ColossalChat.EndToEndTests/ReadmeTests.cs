@@ -17,6 +17,7 @@ public sealed partial class ReadmeTests
         ("run compare A B", "run compare A A"),
         ("run show RUN", "run show A"),
         ("run metrics RUN", "run metrics A"),
+        ("run replay RUN", "run replay A"),
         ("--text FILE", "--text story.txt"),
         ("FILE", "alpaca.json"),
         ("DIR", "models/policy"),
@@ -65,6 +66,19 @@ public sealed partial class ReadmeTests
         await Shell(folder, """
             colossalchat train ppo ranks.hocon --dry-run
             colossalchat model estimate-memory ranks.hocon | grep -w all
+            """);
+    }
+
+    [DataFact]
+    public async Task The_lines_on_replay_hold()
+    {
+        var lines = Stand.Aggregate(Blocks(Section("## Replay an iteration"))[0], (text, pair) => text.Replace(pair.Shown, pair.Run, StringComparison.Ordinal));
+        await Shell(ReadersFolder(), $"""
+            colossalchat train ppo short-ppo.hocon run.folder=runs run.name=A --max-steps 1
+            ({lines}) | tee replay.txt
+            grep "bit for bit" replay.txt
+            grep policy/clip_frac replay.txt
+            grep "each used exactly once" replay.txt
             """);
     }
 

@@ -18,10 +18,11 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
     {
         _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded);
         Receive<RolloutDone>(done => Add(
-            done, done.Batch, done.Window, _join.Add(done.Batch, done.Window.Batches, done.Rollout), "generate", done.Took));
+            done, done.Batch, done.Window, _join.Add(done.Batch, done.Window.Batches, done.Rollout), "generate", done.Took,
+            new KeepPart(flow.Epoch, done.Batch, done.Rollout, null)));
         Receive<RolloutScored>(scored => Add(
             scored, scored.Batch, scored.Window, _join.Add(scored.Batch, scored.Window.Batches, scored.Scores),
-            WindowTimings.NameOf(scored.Scores.Kind), scored.Took));
+            WindowTimings.NameOf(scored.Scores.Kind), scored.Took, new KeepPart(flow.Epoch, scored.Batch, null, scored.Scores)));
         Receive<ResendWindow>(resend =>
         {
             if (_last is { } last && new BatchId(last.Window.Iteration, 0, last.Window.Purpose) == resend.Batch)
@@ -29,7 +30,7 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         });
     }
 
-    private void Add(object message, BatchId batch, Window window, WindowStep step, string timing, TimeSpan took)
+    private void Add(object message, BatchId batch, Window window, WindowStep step, string timing, TimeSpan took, KeepPart part)
     {
         if (step.IsLate)
         {
@@ -42,6 +43,8 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
 
         _join = step.State;
         _timings.Add(timing, took);
+        if (batch.Purpose == BatchPurpose.Train)
+            Flow.Journal.Tell(part);
         if (step.BatchIsWhole)
         {
             RunTelemetry.Batches.Add(1, Purposes.LabelOf(batch.Purpose));
@@ -85,6 +88,7 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
     private void Train(Window window, WindowSize size, ExperienceWindow built, WindowTimings timings)
     {
         var training = window.Route.Training;
+        Flow.Journal.Tell(new KeepHandOut(Flow.Epoch, window.Iteration));
         Iteration.Tell(new ExperienceBuilt(window.Iteration, size, timings.MergedInto(built.Metrics), built.Samples));
         training.Tell(Flow, window.Iteration, built.PerRank);
     }

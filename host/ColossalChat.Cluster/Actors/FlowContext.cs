@@ -15,6 +15,9 @@ namespace ColossalChat.Cluster;
 internal sealed record FlowContext(
     RunDefinition Definition, IActorRef Run, IActorRef Iteration, long Epoch, CancellationToken Cancel, CancellationToken Stop)
 {
+    /// <summary>Keeps samples on disk; nobody when the run keeps none.</summary>
+    public IActorRef Journal { get; init; } = ActorRefs.Nobody;
+
     /// <summary>Address where trainer ranks of several nodes meet; empty when they are all here.</summary>
     public string Meet { get; init; } = "";
 

@@ -9,7 +9,7 @@ namespace ColossalChat.Cluster;
 /// Leads one attempt of a run: opens the roles, starts iterations, lets the trainer groups step together, spreads new
 /// weights, measures, keeps state and ends. It holds no batch itself.
 /// </summary>
-internal sealed class IterationActor : ReceiveActor, IWithTimers
+internal sealed partial class IterationActor : ReceiveActor, IWithTimers
 {
     private readonly FlowContext _flow;
     private readonly RunState? _from;
@@ -100,11 +100,8 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
         Receive<ShardBegun>(begun => Step(begun.Batch, _gate.Begun(begun.Trainer, begun.Steps)));
         Receive<StepComputed>(computed => Step(computed.Batch, _gate.Computed(computed.Trainer, computed.Step, computed.IsFinite)));
         Receive<ShardTrained>(Trained);
-        Receive<WeightsLoaded>(loaded =>
-        {
-            _pools.Loaded(loaded);
-            Arrive($"load {loaded.Iteration} {loaded.Publication.Model} {loaded.Reader}");
-        });
+        Receive<WeightsLoaded>(Loaded);
+        Receive<WindowOpened>(opened => opened.Iteration == _iteration, StartTraining);
         Receive<WindowMeasured>(measured =>
         {
             _numbers.Set(measured.Metrics);
@@ -201,7 +198,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
             () =>
             {
                 if (IsOnline)
-                    StartWindow(BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+                    OpenTraining();
                 else
                     _roles.Batches.Tell(new StartBatch(iteration, _training));
                 TellVerdict();
@@ -283,6 +280,7 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
         _saver.AddTimesTo(_numbers);
         _totals = _totals.Plus(_numbers.Size);
         _numbers.SetTotals(_totals, IsOnline ? 0 : _facts[RoleSlots.Batches].Metrics.GetValueOrDefault("data/sequences"));
+        AcknowledgeTraining();
         Report();
         EvaluateIfDue();
     }
@@ -345,12 +343,12 @@ internal sealed class IterationActor : ReceiveActor, IWithTimers
 
     private void End()
     {
-        if (_iteration < _schedule.Last || _owesMeasurement)
+        var isStopped = _iteration < _schedule.Last || _owesMeasurement;
+        if (isStopped || !_flow.Definition.ExportsModels)
         {
-            _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: true, new Dictionary<string, string>()));
+            _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, isStopped, new Dictionary<string, string>()));
             return;
         }
-
         var folders = Plan.ModelsTrained.ToDictionary(
             model => model, model => Path.Combine(_flow.Definition.RunFolder, "models", model));
         AwaitAsked(

@@ -13,12 +13,14 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
     private (long Iteration, BatchPurpose Purpose)? _begun;
     private Credits _credits;
     private BatchRoutes _routes = new(new Pools([], []));
+    private UseKnown? _known;
 
     public PromptActor(FlowContext flow, Func<IPromptSource> make, RunState? from)
         : base(flow, RoleSlots.Prompts, make, from)
     {
         _credits = Credits.Of(flow.Definition.Flow.BatchesInFlight);
         Receive<PoolsChanged>(Change);
+        Receive<UseKnown>(known => _known = known);
         Receive<StartIteration>(Plan);
         Receive<BatchJoined>(Joined);
     }
@@ -54,6 +56,12 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         {
             _credits = _credits.Take(planned.Batch);
             RunTelemetry.Credits.Record(_credits.Held.Count);
+            if (_known?.Of(planned.Batch) is { } parts)
+            {
+                KnownBatches.Send(planned.Batch, planned.Window, parts, Flow.Definition.Plan.ScoresNeeded);
+                continue;
+            }
+
             Call(
                 planned.Batch,
                 "take prompts",

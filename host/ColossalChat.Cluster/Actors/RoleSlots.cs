@@ -11,7 +11,9 @@ internal static class RoleSlots
     public const string Experience = "experience";
     public const string Batches = "batches";
     public const string Trainer = "trainer";
-    private const string Trainers = "trainers.";
+
+    /// <summary>How the slots of all trainers begin.</summary>
+    public const string Trainers = "trainers.";
 
     public static string Of(ScoreKind kind) => kind switch
     {

@@ -8,7 +8,7 @@ namespace ColossalChat.Cluster;
 /// Supervises a run: starts attempts, decides what a failure costs, talks to the observer, and gives the run's end. An
 /// attempt that is given up is stopped with all its actors, so nothing late can reach the next one.
 /// </summary>
-internal class RunActor : ReceiveActor, IWithTimers
+internal partial class RunActor : ReceiveActor, IWithTimers
 {
     private readonly RunDefinition _definition;
     private readonly TaskCompletionSource<RunEnd> _end;
@@ -72,7 +72,11 @@ internal class RunActor : ReceiveActor, IWithTimers
             Props.Create(() => new CheckpointActor(_definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
         try
         {
-            StartAttempt(Resume());
+            _journal = StartJournal();
+            var from = Resume();
+            if (!_definition.SavesAtEnd)
+                _lastSaved = long.MaxValue;
+            StartAttempt(from);
         }
         catch (UserErrorException error)
         {
@@ -112,7 +116,7 @@ internal class RunActor : ReceiveActor, IWithTimers
         (_checkpoint, _lastSaved, _lastIteration) = (checkpoint.Folder, state.Iteration, state.Iteration);
 
         // Above every attempt that there was, not only above the checkpoint's: two branches of a run must not share a number.
-        Epoch = Math.Max(state.Epoch, Checkpoints.HighestEpoch(_definition.RunFolder));
+        Epoch = Math.Max(Math.Max(state.Epoch, Epoch), Checkpoints.HighestEpoch(_definition.RunFolder));
         Note("resumed", $"Continues after iteration {state.Iteration} from {checkpoint.Folder}.");
         return state;
     }
@@ -133,7 +137,8 @@ internal class RunActor : ReceiveActor, IWithTimers
         _cancel = new CancellationTokenSource();
         _safePoint = _definition is { IsSpread: false, Flow.SafePointShare: > 0 } ? from : null;
         BeforeAttempt();
-        var (flow, lastSaved) = (new FlowContext(_definition, Self, ActorRefs.Nobody, Epoch, _cancel.Token, _stop) { Meet = meet }, _lastSaved);
+        _journal.Tell(new BeginEpoch(Epoch, from?.Iteration ?? 0));
+        var (flow, lastSaved) = (new FlowContext(_definition, Self, ActorRefs.Nobody, Epoch, _cancel.Token, _stop) { Meet = meet, Journal = _journal }, _lastSaved);
         Attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved, places)), $"iteration-{Epoch}");
         Context.Watch(Attempt);
     }
@@ -390,7 +395,7 @@ internal class RunActor : ReceiveActor, IWithTimers
         }
     }
 
-    private void Complete(RunEnd end)
+    private void End(RunEnd end)
     {
         _end.TrySetResult(end.Failure is null ? end : WithUnsavedState(end with { Checkpoint = _checkpoint }));
         Context.Stop(Self);

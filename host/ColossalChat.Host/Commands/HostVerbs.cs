@@ -21,6 +21,7 @@ internal static class HostVerbs
         new RunShowCommand(),
         new RunMetricsCommand(),
         new RunCompareCommand(),
+        new RunReplayCommand(host),
         new EstimateMemoryCommand(host),
         new DoctorCommand(host),
         new EnvCommand(host),

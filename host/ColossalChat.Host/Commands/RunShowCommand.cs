@@ -47,11 +47,12 @@ internal sealed class RunShowCommand : CliCommand<RunShowOptions>
 /// <param name="Command">The words that began it; null where that is not known.</param>
 /// <param name="Metrics">Every metric.</param>
 /// <param name="Times">Phases, idle shares and staleness.</param>
+/// <param name="Ledger">The account of its samples; null without a journal.</param>
 /// <param name="Checkpoints">Those that are there.</param>
 /// <param name="Events">The newest.</param>
 internal sealed record RunPage(
     string Run, string Folder, long Iteration, string? Command, IReadOnlyDictionary<string, MetricRange> Metrics, RunTimes Times,
-    IReadOnlyList<CheckpointEntry> Checkpoints, IReadOnlyList<EventLine> Events)
+    Cluster.JournalAudit? Ledger, IReadOnlyList<CheckpointEntry> Checkpoints, IReadOnlyList<EventLine> Events)
 {
     /// <summary>Reads a run's folder.</summary>
     public static async Task<RunPage> OfAsync(RunReader run, int events, CancellationToken cancel) => new(
@@ -61,6 +62,7 @@ internal sealed record RunPage(
         await CommandOfAsync(run, cancel).ConfigureAwait(false),
         new OrderedDictionary<string, MetricRange>(run.MetricNames.Select(name => KeyValuePair.Create(name, MetricRange.Of([.. run.Series(name).Select(point => point.Value)])))),
         RunTimes.Of(run),
+        Cluster.JournalReader.Audit(run.Folder.Path),
         [.. Cluster.Checkpoints.List(run.Folder.Path).Select(checkpoint => new CheckpointEntry(checkpoint.Folder, checkpoint.Score?.Rule.Metric, checkpoint.Score?.Value, checkpoint.IsBest))],
         [.. run.Events.TakeLast(Math.Max(0, events))]);
 
@@ -75,6 +77,10 @@ internal sealed record RunPage(
             yield return $"{name,-36} {RunReader.Number(range.Last),12} {RunReader.Number(range.Min),12} {RunReader.Number(range.Max),12}";
         foreach (var line in TimeLines())
             yield return line;
+        if (Ledger is not null)
+            yield return $"ledger: {Ledger.Line}";
+        foreach (var remark in Ledger?.Remarks ?? [])
+            yield return $"journal: {remark}";
         foreach (var checkpoint in Checkpoints)
             yield return $"checkpoint {checkpoint.Folder}{(checkpoint.Score is { } score ? $", {checkpoint.Metric} {RunReader.Number(score)}{(checkpoint.IsBest ? ", the best" : "")}" : "")}";
         foreach (var line in Events)

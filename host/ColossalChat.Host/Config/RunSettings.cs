@@ -78,6 +78,15 @@ public sealed record RunFolderSettings : ICheckedOptions
     /// <summary>Iterations between rows in samples.jsonl; 0 writes none. Default 10.</summary>
     public long SamplesEvery { get; init; } = 10;
 
+    /// <summary>
+    /// Answers and scores are kept in <c>journal/</c>, online stages only: a run that was killed does not make them again, and
+    /// <c>run replay</c> trains on them again. Default on.
+    /// </summary>
+    public bool Journal { get; init; } = true;
+
+    /// <summary>Newest iterations kept in it; files go whole, so a few more stay. 0 keeps all; default 0.</summary>
+    public long KeepJournal { get; init; }
+
     /// <summary>Where metrics go besides metrics.jsonl, such as <c>tensorboard</c>. Empty for nowhere; default all that are installed.</summary>
     public IReadOnlyList<string>? Sinks { get; init; }
 
@@ -92,6 +101,8 @@ public sealed record RunFolderSettings : ICheckedOptions
             yield return $"checkpoint-every is {CheckpointEvery}; it must be 0 (at the end only) or more.";
         if (KeepCheckpoints < 1)
             yield return $"keep-checkpoints is {KeepCheckpoints}; it must be 1 or more.";
+        if (KeepJournal < 0)
+            yield return $"keep-journal is {KeepJournal}; it must be 0 (all) or more.";
         if (SamplesEvery < 0)
             yield return $"samples-every is {SamplesEvery}; it must be 0 (none) or more.";
     }

@@ -129,6 +129,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
             KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
             MaxIterations = drive.Request.MaxIterations,
             ResumeFrom = drive.Checkpoint,
+            Journal = JournalOf(bound),
             Observer = recorder,
             Flow = settings.Flow,
         };
@@ -152,6 +153,15 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
                 sink.Dispose();
         }
     }
+
+    private static JournalSettings? JournalOf(BoundRun bound) => bound.Plan.Flow == FlowKind.Online && bound.Settings.Run.Journal
+        ? new JournalSettings
+        {
+            ExperienceOrigin = ExperienceOrigin.Of(bound),
+            Configuration = bound.EffectiveText(),
+            KeepIterations = bound.Settings.Run.KeepJournal,
+        }
+        : null;
 
     private StageOutcome DryRun(BoundRun bound, string? resume, TextWriter output, CancellationToken cancel)
     {

@@ -29,7 +29,9 @@ public sealed class DependencyRules
             "Microsoft.Extensions.*", "System.CommandLine", "Spectre.Console.*", "System.IO.Hashing", "OpenTelemetry.*", "TorchSharp",
         ],
         // Hashing beyond DESIGN's table: checkpoints are checked by hash. No tensor comes in by it.
-        ["ColossalChat.Cluster"] = [Contracts, "Akka.*", "System.IO.Hashing"],
+        ["ColossalChat.Cluster"] = [Contracts, "ColossalChat.Journal", "Akka.*", "System.IO.Hashing"],
+        // Beyond DESIGN's table: files and SQLite stay away from the actors. It knows records and bytes, not what is in them.
+        ["ColossalChat.Journal"] = ["Microsoft.Data.Sqlite", "System.IO.Hashing"],
         ["ColossalChat.Transfer"] = [Contracts, "System.IO.Hashing"],
         ["ColossalChat.PluginHost"] = [Contracts, ContractsTorch, "TorchSharp", "McMaster.NETCore.Plugins"],
         // Contracts beyond DESIGN's table: what these functions take apart and put together (experience, micro-batches) is
@@ -76,6 +78,8 @@ public sealed class DependencyRules
     [InlineData("host", "ColossalChat.Cluster", "TorchSharp")]
     [InlineData("host", "ColossalChat.Cluster", "libtorch*")]
     [InlineData("host", "ColossalChat.Transfer", "TorchSharp")]
+    [InlineData("host", "ColossalChat.Journal", "TorchSharp")]
+    [InlineData("host", "ColossalChat.Journal", "Akka*")]
     [InlineData("host", "ColossalChat.Transfer", "Akka*")]
     [InlineData("host", "ColossalChat.PluginHost", "Akka*")]
     [InlineData("host", "ColossalChat.PluginHost", "libtorch*")]

@@ -1,0 +1,58 @@
+using System.Collections.Immutable;
+using ColossalChat.Journal;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>Finds and reads the parts of a window in a journal.</summary>
+internal static class JournalParts
+{
+    /// <summary>Parts of an iteration that were made from the same as a window's would be, whichever epoch wrote them.</summary>
+    public static ImmutableDictionary<(int Shard, SampleField Field), RecordHead> OfSource(JournalView view, long iteration, WindowSource source)
+    {
+        var records = view.Of(iteration);
+        var epochs = records
+            .Where(record => record.Key.Type == RecordType.Window && view.Content(record) is { } content && JournalCodec.ReadSource(content).IsSameAs(source))
+            .Select(record => record.Segment.Epoch)
+            .ToHashSet();
+        return First(records.Where(record => IsPart(record) && epochs.Contains(record.Segment.Epoch) && record.Key.Shard < source.Batches));
+    }
+
+    /// <summary>Parts of an iteration that one epoch wrote or took over.</summary>
+    public static ImmutableDictionary<(int Shard, SampleField Field), RecordHead> OfEpoch(JournalView view, long iteration, long epoch)
+    {
+        var records = view.Of(iteration);
+        return First(records.Where(record => record.Segment.Epoch == epoch).Select(record => IsPart(record) ? record : Original(view, records, record)).OfType<RecordHead>());
+    }
+
+    /// <summary>Parts by shard; those that have lost their checksum are left out.</summary>
+    public static ImmutableSortedDictionary<int, BatchParts> Read(JournalView view, IReadOnlyDictionary<(int Shard, SampleField Field), RecordHead> heads)
+    {
+        var batches = ImmutableSortedDictionary.CreateBuilder<int, BatchParts>();
+        foreach (var ((shard, field), head) in heads)
+        {
+            if (view.Content(head) is not { } content)
+                continue;
+            var parts = batches.GetValueOrDefault(shard, BatchParts.None)!;
+            if (field == SampleField.Rollout)
+                batches[shard] = parts with { Rollout = JournalCodec.ReadRollout(content) };
+            else if (JournalCodec.ReadScores(content) is var scores)
+                batches[shard] = parts with { Scores = parts.Scores.SetItem(scores.Kind, scores) };
+        }
+
+        return batches.ToImmutable();
+    }
+
+    public static bool IsPart(RecordHead record) => record.Key.Type is RecordType.Rollout or RecordType.Scores;
+
+    private static RecordHead? Original(JournalView view, IReadOnlyList<RecordHead> records, RecordHead pointer)
+    {
+        if (pointer.Key.Type != RecordType.Reused || view.Content(pointer) is not { } content)
+            return null;
+        var (segment, offset) = JournalCodec.ReadPointer(content);
+        return records.Where(record => record.Segment == segment && record.Offset == offset && IsPart(record)).Select(record => (RecordHead?)record).FirstOrDefault();
+    }
+
+    private static ImmutableDictionary<(int, SampleField), RecordHead> First(IEnumerable<RecordHead> records) => records
+        .GroupBy(record => (record.Key.Shard, (SampleField)record.Key.Part))
+        .ToImmutableDictionary(same => same.Key, same => same.First());
+}
