@@ -22,6 +22,7 @@ internal static class HostVerbs
         new RunMetricsCommand(),
         new RunCompareCommand(),
         new EstimateMemoryCommand(host),
+        new PluginSwapCommand(),
         new DoctorCommand(host),
         new EnvCommand(host),
         .. PluginVerbs.All(host.Catalog, RunBinder.ReadPins),
