@@ -71,6 +71,12 @@ public sealed record RunDefinition
     /// <summary>Trained models are exported at the end of the run; a replay's are those of the run.</summary>
     internal bool ExportsModels { get; init; } = true;
 
+    /// <summary>Exchanges plugins while the run goes on; null when none can be.</summary>
+    public IPluginExchange? Plugins { get; init; }
+
+    /// <summary>Time between two looks into the run's drop box and after watched plugins.</summary>
+    public TimeSpan ControlEvery { get; init; } = TimeSpan.FromSeconds(0.5);
+
     /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
         (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
@@ -104,7 +110,8 @@ public sealed record RunRoles
 
     /// <summary>
     /// Ranks 0 and up of each model of <see cref="StagePlan.ModelsTrained"/>, as many of every model. A maker gets the
-    /// attempt's number, since ranks of different attempts must never meet, and its end, after which none waits for the others.
+    /// number of the formation, since ranks of different ones must never meet, and its end, after which none waits for the others.
+    /// An attempt is a formation; making its roles anew while it goes on is another.
     /// </summary>
     public required IReadOnlyDictionary<TrainerId, Func<long, CancellationToken, ITrainerRole>> Trainers { get; init; }
 }

@@ -60,7 +60,7 @@ public sealed class ActorTests : TestKit
     [Fact]
     public void A_trainer_drops_the_verdict_on_a_step_of_another_iteration()
     {
-        var trainer = ChildActorOf(flow => Props.Create(() => new TrainerActor(flow, new TrainerId("policy", 0), () => new FakeTrainer(_world, "policy"), null)));
+        var trainer = ChildActorOf(flow => Props.Create(() => new TrainerActor(flow, new TrainerId("policy", 0), (_, _) => new FakeTrainer(_world, "policy"), null)));
         trainer.Tell(new TrainShard(new BatchId(2, 0), new TrainRequest(2, 9, new FakeBatches(_world).HeldOut[0])));
         Assert.Equal(2, ExpectMsg<ShardBegun>().Steps);
         Assert.Equal(0, ExpectMsg<StepComputed>().Step);

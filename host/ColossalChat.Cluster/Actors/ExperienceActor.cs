@@ -12,9 +12,10 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
     private WindowJoin _join;
     private WindowTimings _timings = new();
     private (Window Window, ImmutableArray<ScoredRollout> Parts, WindowTimings Timings)? _last;
+    private (ImmutableArray<ScoredRollout> Parts, int Ranks)? _trial;
 
     public ExperienceActor(FlowContext flow, Func<IExperienceRole> make, RunState? from)
-        : base(flow, RoleSlots.Experience, make, from)
+        : base(flow, RoleSlots.Experience, _ => make(), from)
     {
         _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded);
         Receive<RolloutDone>(done => Add(
@@ -66,6 +67,8 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         var size = SizeOf(parts);
         var batch = new BatchId(window.Iteration, 0, window.Purpose);
         if (window.Purpose == BatchPurpose.Train)
+            _trial = (parts, window.Route.Training.Ranks);
+        if (window.Purpose == BatchPurpose.Train)
             Call(batch, "build experience", (role, _) => Checked(role.Build(parts, window.Route.Training.Ranks), window.Route.Training.Ranks),
                 (built, took) => Train(window, size, built, timings.With("experience", took)));
         else
@@ -73,6 +76,12 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
                 (built, took) => Iteration.Tell(new WindowMeasured(
                     window.Iteration, size, timings.With("experience", took).MergedInto(built.Metrics), built.Samples)));
     }
+
+    protected override Action<IExperienceRole, CancellationToken>? Trial() => _trial is not { } window ? null : (role, _) =>
+    {
+        if (Promises.BrokenBy(Checked(role.Build(window.Parts, window.Ranks), window.Ranks)) is { } broken)
+            throw new InvalidOperationException(broken);
+    };
 
     private static WindowSize SizeOf(ImmutableArray<ScoredRollout> parts)
     {

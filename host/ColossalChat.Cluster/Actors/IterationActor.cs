@@ -47,6 +47,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         _pools = new ReaderPools(flow, _roles);
         ReceiveFlow();
         ReceivePlaces();
+        ReceiveSwaps();
         foreach (var (slot, node) in places)
             _roles.Host(slot, node);
         _barrier.Await(_roles.Slots.Select(slot => $"open {slot}"), Open, _roles.HostAgain);
@@ -82,6 +83,8 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             if (!_roles.Opened(opened, Sender))
                 return;
             _facts[opened.Role] = opened.Facts;
+            if (_swaps.IsUnderWay)
+                return;
             _pools.Welcome(opened.Role, Sender);
             Arrive($"open {opened.Role}");
         });
@@ -169,7 +172,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
     private void Next()
     {
         if (!_schedule.EndsAfter(_iteration, IsStopping))
-            Train(_iteration + 1);
+            SwapIfDue(() => Train(_iteration + 1));
         else if (_saver.LastSaved < _iteration)
             _saver.Save(StateNow, Next);
         else

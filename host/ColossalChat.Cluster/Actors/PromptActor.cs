@@ -12,11 +12,12 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
     private readonly Dictionary<BatchId, GenerateRollout> _sent = [];
     private (long Iteration, BatchPurpose Purpose)? _begun;
     private Credits _credits;
+    private PlannedBatch? _last;
     private BatchRoutes _routes = new(new Pools([], []));
     private UseKnown? _known;
 
     public PromptActor(FlowContext flow, Func<IPromptSource> make, RunState? from)
-        : base(flow, RoleSlots.Prompts, make, from)
+        : base(flow, RoleSlots.Prompts, _ => make(), from)
     {
         _credits = Credits.Of(flow.Definition.Flow.BatchesInFlight);
         Receive<PoolsChanged>(Change);
@@ -28,6 +29,13 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
     protected override void Prepare(IPromptSource role) => role.Begin(Flow.Definition.Plan);
 
     protected override RoleFacts FactsOf(IPromptSource role) => new() { HeldOutPrompts = role.HeldOutPrompts };
+
+    protected override Action<IPromptSource, CancellationToken>? Trial() => _last is not { } planned ? null : (role, _) =>
+    {
+        var (taken, wanted) = (role.Take(planned.Batch, planned.First, planned.Prompts, planned.Answers), planned.Prompts * planned.Answers);
+        if (taken.Tokens.Rows != wanted)
+            throw new InvalidOperationException($"It gave {taken.Tokens.Rows} rows; {wanted} were asked for.");
+    };
 
     private void Plan(StartIteration start)
     {
@@ -62,6 +70,7 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
                 continue;
             }
 
+            _last = planned;
             Call(
                 planned.Batch,
                 "take prompts",

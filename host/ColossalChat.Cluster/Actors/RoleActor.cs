@@ -8,14 +8,14 @@ namespace ColossalChat.Cluster;
 /// Hosts one role: calls it one call at a time in a child on the dedicated dispatcher, with a time limit, and repeats the
 /// failed call on a new role when the supervisor says so. Subclasses translate messages into calls.
 /// </summary>
-internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
+internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
     where TRole : class
 {
     private const string Timer = "call";
 
     // Beyond batches and weights: opening, capturing, measuring, exporting.
     private const int Spare = 8;
-    private readonly Func<TRole> _make;
+    private readonly Func<Formation, TRole> _make;
     private readonly string? _party;
     private readonly int _capacity;
     private readonly AnsweredCalls? _answered;
@@ -25,19 +25,22 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     private IActorRef _worker;
     private RoleFailed? _failure;
     private long _ticket;
+    private Formation _formation;
 
     /// <param name="flow">What all actors share.</param>
     /// <param name="role">The role's slot.</param>
     /// <param name="make">Makes the role.</param>
     /// <param name="repair">What a failed call takes to mend.</param>
     /// <param name="party">Those with whom the role shares turns on the device; null for none.</param>
-    protected RoleActor(FlowContext flow, string role, Func<TRole> make, Repair repair, string? party = null)
+    protected RoleActor(FlowContext flow, string role, Func<Formation, TRole> make, Repair repair, string? party = null)
     {
         (Flow, Role, Repair, _make, _party) = (flow, role, repair, make, party);
         _capacity = flow.Definition.Flow.BatchesInFlight + flow.Definition.Plan.ModelsTrained.Count + Spare;
         _answered = flow.Definition.IsSpread ? new AnsweredCalls() : null;
         _watch = new RoleWatch(flow, role, Context.System);
+        _formation = new Formation(flow.Epoch, flow.Cancel);
         _worker = StartWorker();
+        ReceiveSwap();
         Receive<WorkStarted>(started => Limit(started.Ticket));
         Receive<WorkDone>(Finish);
         Receive<WorkFailed>(failed => Fail(failed.Ticket, failed.Error));
@@ -45,7 +48,6 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         Receive<GracePassed>(grace => ReportStuck(grace.Ticket));
         Receive<RestartRole>(_ => Restart());
         Receive<Parcel>(parcel => flow.Definition.Parcels?.Open(parcel, Self, Sender));
-        Receive<Terminated>(_ => Replay());
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -93,11 +95,13 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         Log.Debug("{0}: dropped late {1} of {2}.", batch, message.GetType().Name, Role);
     }
 
+    private SharedDevice Device => new(Flow.Definition.Devices, Flow.Definition.Device, _party);
+
     private IActorRef StartWorker()
     {
-        var (make, grace) = (_make, Flow.Definition.Flow.CancelGrace);
-        var device = new SharedDevice(Flow.Definition.Devices, Flow.Definition.Device, _party);
-        return Context.ActorOf(Props.Create(() => new RoleWorker<TRole>(make, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
+        var (make, formation, device, grace) = (_make, _formation, Device, Flow.Definition.Flow.CancelGrace);
+        Func<TRole> makeNow = () => make(formation);
+        return Context.ActorOf(Props.Create(() => new RoleWorker<TRole>(makeNow, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
     }
 
     private bool IsOnItsWay(RoleCall<TRole> call)
@@ -120,13 +124,13 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     private void StartNext()
     {
-        if (_running is not null || _failure is not null || !_waiting.TryDequeue(out var call))
+        if (_running is not null || _failure is not null || _isClosed || !_waiting.TryDequeue(out var call))
             return;
-        var cancel = CancellationTokenSource.CreateLinkedTokenSource(Flow.Cancel);
-        _running = new Attempt(call, ++_ticket, cancel, IsOverTime: false);
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(_formation.Cancel);
+        _running = new Attempt(call, ++_ticket, cancel, new DeviceTurn(Device), IsOverTime: false);
         _watch.Waiting(_waiting.Count);
         _watch.Sent();
-        _worker.Tell(new Work<TRole>(_ticket, call.Body, cancel.Token) { Call = (Role, call.Batch) });
+        _worker.Tell(new Work<TRole>(_ticket, call.Body, _running.Turn, cancel.Token) { Call = (Role, call.Batch) });
     }
 
     // From here on, not from the request: waiting for the device is not the role's fault.
@@ -142,6 +146,12 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     {
         if (_running is not { } running || running.Ticket != done.Ticket)
             return;
+        if (_closing is not null)
+        {
+            Leave(running);
+            return;
+        }
+
         if (running.IsOverTime)
         {
             Fail(done.Ticket, OverTime());
@@ -169,6 +179,19 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     {
         if (_running is not { } running || running.Ticket != ticket)
             return;
+        if (_closing is not null)
+        {
+            Lose();
+            return;
+        }
+
+        if (running.Call.Refused is not null)
+        {
+            Lose();
+            IsRefusal(running, Sentence(running, OverTime().Message));
+            return;
+        }
+
         var stuck = $"{OverTime().Message} It did not return within {Flow.Definition.Flow.CancelGrace} of being cancelled, so its thread and device are lost";
         if (Flow.Definition.Abandon is { } abandon)
             abandon($"{Role} failed to {running.Call.What}: {stuck}.");
@@ -180,9 +203,17 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     {
         if (_running is not { } running || running.Ticket != ticket)
             return;
+        if (_closing is not null)
+        {
+            Leave(running);
+            return;
+        }
+
         End(running);
         _watch.Ended(running.Call, OutcomeOf(running), result: null, error.Message);
         if (Flow.Cancel.IsCancellationRequested)
+            return;
+        if (IsRefusal(running, Sentence(running, running.IsOverTime ? OverTime().Message : error is UserErrorException ? error.Message : $"{error.GetType().Name}: {error.Message}")))
             return;
         if (error is UserErrorException user)
             Report(running, user.Message, Repair.None, user.ExitCode);
@@ -195,11 +226,24 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     private void Report(Attempt running, string reason, Repair repair, ExitCode exitCode)
     {
+        _failure = new RoleFailed(Flow.Epoch, Role, running.Call.Batch, Sentence(running, reason), repair, exitCode) { Ticket = running.Ticket };
+        Flow.Run.Tell(_failure);
+    }
+
+    private string Sentence(Attempt running, string reason)
+    {
         var batch = running.Call.Batch == default ? "" : $" (batch {running.Call.Batch})";
         var end = reason.TrimEnd() is [.., '.' or '!' or '?'] ? "" : ".";
-        _failure = new RoleFailed(Flow.Epoch, Role, running.Call.Batch,
-            $"{Role} failed to {running.Call.What}{batch}: {reason.TrimEnd()}{end}", repair, exitCode) { Ticket = running.Ticket };
-        Flow.Run.Tell(_failure);
+        return $"{Role} failed to {running.Call.What}{batch}: {reason.TrimEnd()}{end}";
+    }
+
+    // Whatever came of the call, the role is given up.
+    private void Leave(Attempt running)
+    {
+        End(running);
+        _watch.Ended(running.Call, RoleWatch.Cancelled, result: null);
+        _running = null;
+        StopWorker();
     }
 
     private void Restart()
@@ -233,7 +277,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     private TimeoutException OverTime() =>
         new($"No answer within flow.role-timeout = {Flow.Definition.Flow.RoleTimeout}.");
 
-    private sealed record Attempt(RoleCall<TRole> Call, long Ticket, CancellationTokenSource Cancel, bool IsOverTime);
+    private sealed record Attempt(RoleCall<TRole> Call, long Ticket, CancellationTokenSource Cancel, DeviceTurn Turn, bool IsOverTime);
 
     private sealed record LimitPassed(long Ticket);
 

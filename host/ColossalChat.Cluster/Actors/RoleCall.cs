@@ -22,10 +22,13 @@ internal sealed record RoleCall<TRole>(
 
     /// <inheritdoc/>
     public CallSize Size { get; init; }
+
+    /// <summary>Hears why the call failed, in place of the run; null when a failure is the run's.</summary>
+    public Action<string>? Refused { get; init; }
 }
 
 /// <summary>Actor -> worker: run this. Tickets number the attempts of one actor; outcomes of another ticket are late.</summary>
-internal sealed record Work<TRole>(long Ticket, Func<TRole, CancellationToken, object?> Body, CancellationToken Cancel)
+internal sealed record Work<TRole>(long Ticket, Func<TRole, CancellationToken, object?> Body, DeviceTurn Turn, CancellationToken Cancel)
 {
     /// <summary>The role and the batch it works on, for whoever writes log lines on its thread.</summary>
     public (string Role, BatchId Batch) Call { get; init; }

@@ -26,7 +26,7 @@ internal static class RoleProps
             case RoleSlots.Trainer:
                 var id = RoleSlots.TrainerOf(slot);
                 var make = roles.Trainers[id];
-                return Props.Create(() => new TrainerActor(flow, id, () => make(flow.Epoch, flow.Cancel), from));
+                return Props.Create(() => new TrainerActor(flow, id, make, from));
             default:
                 var (kind, scorer) = roles.Scorers.First(scorer => RoleSlots.Of(scorer.Key) == RoleSlots.RoleOf(slot));
                 return Props.Create(() => new ScoringActor(flow, slot, kind, scorer, from));

@@ -22,6 +22,9 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
 
     public IActorRef Batches => _roles[RoleSlots.Batches];
 
+    /// <summary>Actors of all roles that are open, by slot.</summary>
+    public IReadOnlyDictionary<string, IActorRef> Roles => _roles;
+
     /// <summary>Slots of all roles, opened or not.</summary>
     public IEnumerable<string> Slots => _nodes.Keys;
 
@@ -70,6 +73,8 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
         _roles[opened.Role] = actor;
         if (opened.Facts.HasState)
             _stateful[opened.Role] = actor;
+        else
+            _stateful.Remove(opened.Role);
         return true;
     }
 

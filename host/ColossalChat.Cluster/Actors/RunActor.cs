@@ -34,6 +34,8 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     public RunActor(RunDefinition definition, TaskCompletionSource<RunEnd> end, CancellationToken stop)
     {
         (_definition, _end, _stop, _budget) = (definition, end, stop, RestartBudget.Of(definition.Flow.RoleRestarts));
+        _swaps = new RunSwaps(definition);
+        ReceiveSwaps();
         Receive<FlowOpened>(opened => opened.Epoch == Epoch, Opened);
         Receive<IterationEnded>(ended => ended.Epoch == Epoch, Report);
         Receive<FlowNoted>(noted => noted.Epoch == Epoch, noted => Note(noted.Kind, noted.Message));
@@ -70,6 +72,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
         _writer = Context.ActorOf(
             Props.Create(() => new CheckpointActor(_definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
+        _swaps.Start(Context);
         try
         {
             _journal = StartJournal();
@@ -136,6 +139,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         _cancel.Dispose();
         _cancel = new CancellationTokenSource();
         _safePoint = _definition is { IsSpread: false, Flow.SafePointShare: > 0 } ? from : null;
+        UndoSwap();
         BeforeAttempt();
         _journal.Tell(new BeginEpoch(Epoch, from?.Iteration ?? 0));
         var (flow, lastSaved) = (new FlowContext(_definition, Self, ActorRefs.Nobody, Epoch, _cancel.Token, _stop) { Meet = meet, Journal = _journal }, _lastSaved);
@@ -163,6 +167,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
     private void Opened(FlowOpened opened)
     {
+        _swaps.Hand(Attempt);
         if (_isOpened)
             return;
         _isOpened = true;
@@ -201,6 +206,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
             return;
         _lastReported = (report.Iteration, report.Purpose);
         Observe(observer => observer.Reported(report));
+        _swaps.Look();
     }
 
     private void Keep(SafePointTaken taken)
@@ -418,31 +424,6 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         {
             _log.Warning(error, "The state of iteration {0} could not be saved after the failure.", state.Iteration);
             return end;
-        }
-    }
-
-    // ---- The observer ----
-
-    /// <summary>Tells the user.</summary>
-    protected void Note(string kind, string message) => Observe(observer => observer.Noted(kind, message));
-
-    private void Observe(Action<IRunObserver> tell)
-    {
-        try
-        {
-            _definition.Fence?.Invoke();
-            tell(_definition.Observer);
-        }
-        catch (Exception error)
-        {
-            _log.Error(error, "The run's observer failed.");
-            if (IsClosing || Attempt.IsNobody())
-                return;
-            if (error is IOException or UnauthorizedAccessException)
-                Fail(ExitCode.Resource, $"What happens in the run could not be recorded: {error.Message} "
-                    + "Make room or make the run folder writable, then go on with --resume latest.");
-            else
-                Fail(ExitCode.Failed, $"What happens in the run could not be recorded: {error.Message}");
         }
     }
 

@@ -51,6 +51,19 @@ internal sealed class StateSaver(FlowContext flow, AnswerBarrier barrier, StateC
         });
     }
 
+    /// <summary>Copies the state for a change that may have to be undone, whether a copy is due or not.</summary>
+    /// <param name="state">The run's without its roles'.</param>
+    /// <param name="then">What follows, with the copy.</param>
+    public void KeepNow(RunState state, Action<RunState> then) =>
+        WhenWritten(() => WhenFree(() => Capture(state, copy => Keep(copy, () => then(copy)))));
+
+    /// <summary>The change is made, or undone: without safe points nobody else has the copy.</summary>
+    public void EndKeeping(RunState copy)
+    {
+        if (_safePoints.Share <= 0)
+            Copies.SetFree(copy);
+    }
+
     public void WhenWritten(Action then)
     {
         if (_isWriting)

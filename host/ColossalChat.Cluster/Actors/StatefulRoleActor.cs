@@ -16,7 +16,7 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
     private StateImage? _image;
     private IActorRef? _keeper;
 
-    protected StatefulRoleActor(FlowContext flow, string role, Func<TRole> make, RunState? from, string? party = null)
+    protected StatefulRoleActor(FlowContext flow, string role, Func<Formation, TRole> make, RunState? from, string? party = null)
         : base(flow, role, make, RepairOf(s_promisesState), party)
     {
         (_iteration, _from) = (from?.Iteration ?? 0, from);
@@ -27,33 +27,45 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
 
     protected override void PreStart() => Open();
 
-    private void Open() => Call(
-        new BatchId(_iteration, 0),
-        "open",
-        (role, _) =>
-        {
-            Prepare(role);
-            Restore(role);
-            return FactsOf(role) with { HasState = role is IStatefulRole };
-        },
-        (facts, _) =>
-        {
-            Repair = RepairOf(facts.HasState);
-            Iteration.Tell(new RoleOpened(_iteration, Role, facts));
-        });
+    private void Open() => Call<object?>(new BatchId(_iteration, 0), "open", (role, _) => Begin(role, _from, isResumed: true), Opened);
+
+    protected override IEnumerable<RoleCall<TRole>> Reopening(RunState state) =>
+    [
+        new RoleCall<TRole>(
+            new BatchId(state.Iteration, 0), "take up its state", (role, _) => Begin(role, state, isResumed: false), Opened),
+        .. AfterRestart(),
+    ];
+
+    private RoleFacts Begin(TRole role, RunState? from, bool isResumed)
+    {
+        Prepare(role);
+        Restore(role, from, isResumed);
+        return FactsOf(role) with { HasState = role is IStatefulRole };
+    }
+
+    private void Opened(object? result, TimeSpan took)
+    {
+        var facts = (RoleFacts)result!;
+        Repair = RepairOf(facts.HasState);
+        Iteration.Tell(new RoleOpened(_iteration, Role, facts));
+    }
 
     // A failed call may have spoilt the state; without any, the batch alone is repeated.
     private static Repair RepairOf(bool hasState) => hasState ? Repair.Rewind : Repair.Restart;
 
-    private void Restore(TRole role)
+    // A resumed run must have all its state; a version of a plugin that has state for the first time begins with none.
+    private void Restore(TRole role, RunState? from, bool isResumed)
     {
-        if (_from is null)
+        if (from is null)
             return;
         if (role is IStatefulRole state)
-            state.Restore(StateOf(_from));
-        else if (_from.Images.ContainsKey(Role))
+        {
+            if (isResumed || from.Images.ContainsKey(Role))
+                state.Restore(StateOf(from));
+        }
+        else if (from.Images.ContainsKey(Role))
             throw new UserErrorException(
-                $"The state of iteration {_from.Iteration} has one of {Role}, but the plugin that is {Role} now takes none; "
+                $"The state of iteration {from.Iteration} has one of {Role}, but the plugin that is {Role} now takes none; "
                 + "resume with the stage and roles that wrote it.");
     }
 

@@ -11,9 +11,10 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
 {
     private readonly TrainerId _id;
     private Running? _running;
+    private TrainRequest? _last;
 
-    public TrainerActor(FlowContext flow, TrainerId id, Func<ITrainerRole> make, RunState? from)
-        : base(flow, RoleSlots.Of(id), make, from, PartyOf(flow, id))
+    public TrainerActor(FlowContext flow, TrainerId id, Func<long, CancellationToken, ITrainerRole> make, RunState? from)
+        : base(flow, RoleSlots.Of(id), formation => make(formation.Number, formation.Cancel), from, PartyOf(flow, id))
     {
         _id = id;
         Receive<TrainShard>(Begin);
@@ -31,6 +32,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
     {
         if (_running?.Batch != shard.Batch)
             _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero, CallSize.Of(shard.Request.Experience));
+        _last = shard.Request;
         Call(
             shard.Batch,
             "begin",
@@ -106,6 +108,21 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
             return export.Folder;
         },
         (folder, _) => Iteration.Tell(new ModelExported(export.Iteration, _id, folder)));
+
+    // Its first step, which is then dropped; all ranks do it together.
+    protected override Action<ITrainerRole, CancellationToken>? Trial() => _last is not { } request ? null : (role, cancel) =>
+    {
+        if (role.Begin(request) > 0)
+        {
+            var isFinite = role.Compute(0, cancel);
+            role.Finish(0, apply: false);
+            if (!isFinite)
+                throw new InvalidOperationException("Its loss or its gradients are not finite.");
+        }
+
+        if (role.End().FirstOrDefault(metric => !double.IsFinite(metric.Value)) is { Key: { } name } odd)
+            throw new InvalidOperationException($"Its metric {name} is {odd.Value}; it must be finite.");
+    };
 
     // However many ranks there were: each finds its part in what all of them wrote.
     protected override IStateReader StateOf(RunState from) => new JoinedState(Role, [.. from.Images

@@ -11,7 +11,7 @@ internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
     private ImmutableSortedDictionary<string, WeightsPublication> _newest = ImmutableSortedDictionary<string, WeightsPublication>.Empty;
 
     protected WeightReaderActor(FlowContext flow, string role, Func<TRole> make, RunState? from)
-        : base(flow, role, make, from) => Receive<WeightsReady>(Load);
+        : base(flow, role, _ => make(), from) => Receive<WeightsReady>(Load);
 
     protected abstract void LoadWeights(TRole role, WeightsPublication publication, CancellationToken cancel);
 

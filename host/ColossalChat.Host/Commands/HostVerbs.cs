@@ -23,6 +23,7 @@ internal static class HostVerbs
         new RunCompareCommand(),
         new RunReplayCommand(host),
         new EstimateMemoryCommand(host),
+        new PluginSwapCommand(),
         new DoctorCommand(host),
         new EnvCommand(host),
         .. PluginVerbs.All(host.Catalog, RunBinder.ReadPins),

@@ -13,6 +13,7 @@ namespace ColossalChat.Host.Nodes;
 internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyList<string> roles)
 {
     private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly RunBinding _binding = new(bound);
     private readonly DateTimeOffset _began = DateTimeOffset.UtcNow;
 
     private RunFolder Folder => new(Path.Combine(bound.Settings.Run.Folder, bound.Settings.Run.Name));
@@ -26,7 +27,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"));
         var network = NodeNetwork.Of(bound);
         using var lane = new NetworkBlobLane(new LaneSettings { Host = network.Host, SpillFolder = own }, log);
-        NodeContext NewContext() => new(NodeSetup.Of(bound, bound.Catalog, Folder.Path, log) with
+        NodeContext NewContext() => new(NodeSetup.Of(_binding, Folder.Path, log) with
         {
             NodeName = name,
             Devices = host.Devices,
@@ -34,7 +35,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             ReadersAreElsewhere = true,
         });
         using var node = NewContext();
-        using var ranks = TrainerRanks.OfNode(bound, node, NewContext);
+        using var ranks = TrainerRanks.OfNode(_binding, node, NewContext);
         var system = ActorSystem.Create(bound.Settings.Cluster.Name, NodeNetwork.SystemSetup(bound.Config, roles, log));
         try
         {
@@ -70,7 +71,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         return new RunDefinition
         {
             Plan = bound.Plan,
-            Roles = RoleMakers.Of(settings, bound.Plan, node, ranks),
+            Roles = RoleMakers.Of(_binding, node, ranks),
             Devices = node.Devices,
             Device = settings.Device,
             RunFolder = Folder.Path,
