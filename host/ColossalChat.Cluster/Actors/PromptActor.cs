@@ -1,3 +1,4 @@
+using Akka.Actor;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -66,7 +67,8 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
             RunTelemetry.Credits.Record(_credits.Held.Count);
             if (_known?.Of(planned.Batch) is { } parts)
             {
-                KnownBatches.Send(planned.Batch, planned.Window, parts, Flow.Definition.Plan.ScoresNeeded);
+                var (_, known) = Route(new GenerateRollout(planned.Batch, planned.Window, parts.Rollout!.Prompts));
+                KnownBatches.Send(Flow, planned.Batch, known.Window, parts, Flow.Definition.Plan.ScoresNeeded);
                 continue;
             }
 
@@ -81,10 +83,16 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
 
     private void Send(GenerateRollout request)
     {
+        var (rollout, routed) = Route(request);
+        Flow.Post(rollout, routed);
+    }
+
+    private (IActorRef Rollout, GenerateRollout Routed) Route(GenerateRollout request)
+    {
         var (rollout, scorers) = _routes.Of(request.Batch);
         var routed = request with { Window = request.Window with { Route = request.Window.Route with { Scorers = scorers } } };
         _sent[request.Batch] = routed;
-        Flow.Post(rollout, routed);
+        return (rollout, routed);
     }
 
     // The answers of batches that are on their way to somebody who is gone are not lost: whoever wrote them remembers them,

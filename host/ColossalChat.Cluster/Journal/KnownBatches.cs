@@ -15,7 +15,7 @@ internal static class KnownBatches
     public static ImmutableSortedDictionary<int, BatchParts> Usable(
         ImmutableSortedDictionary<int, BatchParts> parts, IReadOnlyDictionary<string, RoleFacts> facts)
     {
-        bool HasState(string slot) => facts.Any(role => role.Value.HasState && role.Key.Split('@')[0] == slot);
+        bool HasState(string slot) => facts.Any(role => role.Value.HasState && RoleSlots.RoleOf(role.Key) == slot);
         if (HasState(RoleSlots.Rollout))
             return parts.Clear();
         var stateful = Enum.GetValues<ScoreKind>().Where(kind => HasState(RoleSlots.Of(kind))).ToHashSet();
@@ -30,18 +30,19 @@ internal static class KnownBatches
         $"Iteration {iteration}: {known.Count} of {batches} rollouts and {known.Sum(batch => batch.Value.Scores.Count)} of their scores are taken from the journal.";
 
     /// <summary>Sends what a batch has to where it would have come from its role, and asks for the scores it lacks.</summary>
+    /// <param name="flow">Sends it.</param>
     /// <param name="batch">Which.</param>
-    /// <param name="window">Its window.</param>
+    /// <param name="window">Its window, with the scorers of this batch.</param>
     /// <param name="parts">What it has; the rollout at least.</param>
     /// <param name="needed">Kinds of scores in the order of the route's scorers.</param>
-    public static void Send(BatchId batch, Window window, BatchParts parts, IReadOnlyList<ScoreKind> needed)
+    public static void Send(FlowContext flow, BatchId batch, Window window, BatchParts parts, IReadOnlyList<ScoreKind> needed)
     {
         var rollout = parts.Rollout!;
         for (var i = 0; i < needed.Count; i++)
             if (!parts.Scores.ContainsKey(needed[i]))
-                window.Route.Scorers[i].Tell(new ScoreRollout(batch, window, rollout), Akka.Actor.ActorRefs.NoSender);
-        window.Route.Experience.Tell(new RolloutDone(batch, window, rollout, TimeSpan.Zero), Akka.Actor.ActorRefs.NoSender);
+                flow.Post(window.Route.Scorers[i], new ScoreRollout(batch, window, rollout));
+        flow.Post(window.Route.Experience, new RolloutDone(batch, window, rollout, TimeSpan.Zero));
         foreach (var scores in parts.Scores.Values)
-            window.Route.Experience.Tell(new RolloutScored(batch, window, scores, TimeSpan.Zero), Akka.Actor.ActorRefs.NoSender);
+            flow.Post(window.Route.Experience, new RolloutScored(batch, window, scores, TimeSpan.Zero));
     }
 }
