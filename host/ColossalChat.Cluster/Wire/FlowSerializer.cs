@@ -60,9 +60,14 @@ internal sealed class FlowSerializer(ExtendedActorSystem system) : SerializerWit
     }
 
     /// <inheritdoc/>
-    public override object FromBinary(byte[] bytes, string manifest) => bytes.Length <= WireLimits.MessageBytes
-        ? Unpack(manifest, bytes)
-        : throw new WireFormatException($"A message '{Shown(manifest)}' takes {bytes.Length} bytes; at most {WireLimits.MessageBytes} are allowed.");
+    public override object FromBinary(byte[] bytes, string? manifest)
+    {
+        // Akka passes null for a manifest that is not there.
+        manifest ??= "";
+        return bytes.Length <= WireLimits.MessageBytes
+            ? Unpack(manifest, bytes)
+            : throw new WireFormatException($"A message '{Shown(manifest)}' takes {bytes.Length} bytes; at most {WireLimits.MessageBytes} are allowed.");
+    }
 
     private static WireMessage EntryOf(object message) => FlowMessages.ByType.TryGetValue(message.GetType(), out var entry)
         ? entry

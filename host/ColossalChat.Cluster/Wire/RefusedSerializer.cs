@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.Serialization;
 using Akka.Actor;
+using Akka.Configuration;
 using Akka.Event;
 using Akka.Serialization;
 
@@ -21,7 +22,7 @@ internal class RefusedSerializer(ExtendedActorSystem system) : SerializerWithStr
     /// <summary>Akka gives a serialiser its settings where the configuration has any; those of JSON are there by default.</summary>
     /// <param name="system">Whose log is written.</param>
     /// <param name="settings">Of no use here.</param>
-    public RefusedSerializer(ExtendedActorSystem system, Akka.Configuration.Config settings)
+    public RefusedSerializer(ExtendedActorSystem system, Config settings)
         : this(system) => _ = settings;
 
     /// <summary>Identifier of the serialiser whose place it takes.</summary>
@@ -36,10 +37,11 @@ internal class RefusedSerializer(ExtendedActorSystem system) : SerializerWithStr
     /// <inheritdoc/>
     public override object FromBinary(byte[] bytes, string manifest) => throw Refusal("be received", manifest);
 
-    private SerializationException Refusal(string what, string type)
+    // Akka passes null for a manifest that is not there.
+    private SerializationException Refusal(string what, string? type)
     {
-        var name = type.Length <= 128 ? type : type[..128] + "...";
-        var refusal = new SerializationException($"A message of type '{name}' was to {what} with serialiser {Identifier}, which is off: only messages of the wire format go between nodes.");
+        var name = type is null ? "" : type.Length <= 128 ? type : type[..128] + "...";
+        var refusal = new SerializationException($"A message of {(name.Length == 0 ? "a type that it does not name" : $"type '{name}'")} was to {what} with serialiser {Identifier}, which is off: only messages of the wire format go between nodes.");
         if (_seen.Count < MostNames && _seen.TryAdd(name, true))
             Logging.GetLogger(system, GetType()).Warning(refusal.Message);
         return refusal;

@@ -29,8 +29,11 @@ internal static class Described
             case double number:
                 to.Append(CultureInfo.InvariantCulture, $"{number} {BitConverter.DoubleToUInt64Bits(number):X16}\n");
                 break;
-            case string or bool or int or long or TimeSpan or Enum:
+            case string or bool or byte or int or long or TimeSpan or Enum:
                 to.Append(CultureInfo.InvariantCulture, $"{value}\n");
+                break;
+            case DateTimeOffset time:
+                to.Append(CultureInfo.InvariantCulture, $"{time:O}\n");
                 break;
             case IActorRef actor:
                 // Another node knows the same actor by its full address.

@@ -1,4 +1,5 @@
 using System.Runtime.Serialization;
+using System.Text;
 using Akka.Actor;
 using ColossalChat.Contracts;
 using CsCheck;
@@ -91,6 +92,12 @@ public sealed class FlowMessageTests : IAsyncLifetime
         Refused("pw1", "C1 02 02 02 01 01 00", "Readers is actor 1 of 0 so far");
         Refused("pw1", "C1 02 02 02 01 00 03 616263", "Readers is 'abc', which is no actor's path");
         Refused("pw1", "C1 02 02 02 01 00 8110" + string.Concat(Enumerable.Repeat("61", 2049)), "Readers has 2049 bytes; at most 1024");
+        foreach (var path in new[]
+        {
+            "akka://other/user/actor-1", "akka.tcp://wire@localhost:1/user/actor-1", "akka.tcp://wire/user/actor-1", "akka://wire/user/actor-1#x",
+            "akka://wire" + string.Concat(Enumerable.Repeat("/a", 31)),
+        })
+            Refused("pw1", [.. Convert.FromHexString("C10202020100"), (byte)path.Length, .. Encoding.ASCII.GetBytes(path)], $"Readers is '{path}', which is no actor's path of a system like akka://wire");
         var deep = _system.ActorOf(Props.Empty, new string('x', 1100));
         Assert.Contains("at most 1024", Assert.Throws<WireFormatException>(() => _serializer.Pack(new PublishWeights(1, 1, 1, [deep]))).Message, StringComparison.Ordinal);
     }

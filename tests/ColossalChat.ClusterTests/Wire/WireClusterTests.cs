@@ -20,7 +20,6 @@ public sealed class WireClusterTests
         const string settings = """
 
             akka.actor.provider = cluster
-            akka.cluster.min-nr-of-members = 2
             akka.cluster.singleton.hand-over-retry-interval = 200ms
             """;
         await using var first = new WireNode(WireHocon.Text + settings);

@@ -27,7 +27,9 @@ internal sealed class WireSamples(IReadOnlyList<IActorRef> actors)
         [typeof(float)] = pcg => BitConverter.UInt32BitsToSingle(pcg.Next()),
         [typeof(double)] = pcg => Below(pcg, 2) == 0 ? Below(pcg, 1000) / 8.0 : BitConverter.UInt64BitsToDouble(pcg.Next64()),
         [typeof(TimeSpan)] = pcg => new TimeSpan(Whole(pcg)),
+        [typeof(DateTimeOffset)] = pcg => new DateTimeOffset((long)pcg.Next64((ulong)DateTimeOffset.MaxValue.Ticks), TimeSpan.Zero),
         [typeof(string)] = Text,
+        [typeof(byte[])] = pcg => Enumerable.Range(0, Below(pcg, 20)).Select(_ => (byte)pcg.Next(256)).ToArray(),
     };
 
     private static readonly MethodInfo s_ragged = typeof(WireSamples).GetMethod(nameof(Ragged), BindingFlags.NonPublic | BindingFlags.Static)!;
