@@ -20,7 +20,7 @@ internal static class CheckpointWatch
         var batch = new BatchId(state.Iteration, 0);
         using var span = RunTelemetry.Source.StartActivity(
             "write checkpoint", ActivityKind.Internal, TraceIds.ContextOf(run, batch, state.Epoch), startTime: DateTimeOffset.UtcNow - took);
-        if (span is null)
+        if (span is not { IsAllDataRequested: true })
             return;
         SpanTags.Add(span, batch, state.Epoch);
         span.SetTag("outcome", outcome);

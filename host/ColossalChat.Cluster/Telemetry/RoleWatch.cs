@@ -58,7 +58,7 @@ internal sealed class RoleWatch(FlowContext flow, string role, ActorSystem syste
         var (end, took) = (DateTimeOffset.UtcNow, Stopwatch.GetElapsedTime(_sent, times.Now));
         using var span = RunTelemetry.Source.StartActivity(
             name, ActivityKind.Internal, TraceIds.ContextOf(flow.Definition.RunId, call.Batch, flow.Epoch), startTime: end - took);
-        if (span is null)
+        if (span is not { IsAllDataRequested: true })
             return;
         SpanTags.Add(span, call.Batch, flow.Epoch);
         span.SetTag("role", role);

@@ -13,7 +13,7 @@ internal static class RootSpan
         var run = flow.Definition.RunId;
         using var span = RunTelemetry.Source.StartActivity(
             "batch", ActivityKind.Internal, new ActivityContext(TraceIds.TraceOf(run, batch), default, ActivityTraceFlags.None), startTime: from);
-        if (span is null)
+        if (span is not { IsAllDataRequested: true })
             return;
         SpanIdOf(span) = TraceIds.RootOf(run, batch, flow.Epoch).ToHexString();
         SpanTags.Add(span, batch, flow.Epoch);

@@ -26,6 +26,9 @@ public sealed record TelemetrySettings : ICheckedOptions
     /// <summary>Whether log lines go to <c>log.jsonl</c> in the run folder too, with time, level, node, batch and role apart. Default off.</summary>
     public bool JsonLog { get; init; }
 
+    /// <summary>True when spans go anywhere.</summary>
+    internal bool IsTracing => Otlp.Length > 0 || TraceFile;
+
     /// <inheritdoc/>
     public IEnumerable<string> Problems()
     {

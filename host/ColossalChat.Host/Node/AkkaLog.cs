@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Dispatch;
 using Akka.Event;
+using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Host.Node;
@@ -47,13 +48,11 @@ internal sealed class AkkaLog : ReceiveActor, IRequiresMessageQueue<ILoggerMessa
     private static string? BatchOf(object message) =>
         message is LogMessage line ? line.Parameters().OfType<BatchId>().Select(batch => batch.ToString()).FirstOrDefault() : null;
 
-    // A role's actor is named like its slot: .../run-N/iteration-1/rollout.
-    private static string? RoleOf(string source)
-    {
-        var path = source.Split('/');
-        var attempt = Array.FindIndex(path, part => part.StartsWith("iteration-", StringComparison.Ordinal));
-        return attempt >= 0 && attempt + 1 < path.Length ? path[attempt + 1].Split('#', ']')[0] : null;
-    }
+    // A role's actor is named like its slot, wherever it is hosted: .../iteration-1/rollout, .../rollout.2, .../trainers.policy@1.
+    private static string? RoleOf(string source) =>
+        source.Split('/').Select(part => part.Split('#', ']')[0]).FirstOrDefault(part => s_roles.Contains(part.Split('.')[0]));
+
+    private static readonly string[] s_roles = ["prompts", "experience", "batches", "trainers", .. ClusterOptions.RoleNames];
 
     private const string RunActors = "/user/run-";
 

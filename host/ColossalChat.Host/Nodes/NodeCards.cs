@@ -11,8 +11,8 @@ namespace ColossalChat.Host.Nodes;
 /// <summary>Tells other nodes who this one is.</summary>
 internal static class NodeCards
 {
-    // Where nodes of one run may differ: what they compute on, and how they are reached.
-    private static readonly string[] s_own = ["device", "cluster.tls.", "cluster.lane."];
+    // Where nodes of one run may differ: what they compute on, how they are reached, and whom they tell about it.
+    private static readonly string[] s_own = ["device", "cluster.tls.", "cluster.lane.", "telemetry."];
 
     /// <summary>This process's card.</summary>
     public static NodeCard Of(BoundRun bound, string name, IReadOnlyList<string> roles, string host)

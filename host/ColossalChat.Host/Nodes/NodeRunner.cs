@@ -5,6 +5,7 @@ using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
 using ColossalChat.Host.Ranks;
 using ColossalChat.Host.Runs;
+using ColossalChat.Host.Telemetry;
 using ColossalChat.Transfer;
 
 namespace ColossalChat.Host.Nodes;
@@ -24,7 +25,9 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         var name = NodeName();
         var own = Path.Combine(Folder.Path, "nodes", name);
         Directory.CreateDirectory(own);
-        using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"));
+        var telemetry = bound.Settings.Telemetry;
+        using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"), telemetry.JsonLog ? Path.Combine(own, "log.jsonl") : null, name);
+        await using var told = (await NodeTelemetry.StartAsync(telemetry, new RunFolder(own), Folder.IdentityFor(telemetry), name, log).ConfigureAwait(false)).ConfigureAwait(false);
         var network = NodeNetwork.Of(bound);
         using var lane = new NetworkBlobLane(new LaneSettings { Host = network.Host, SpillFolder = own }, log);
         NodeContext NewContext() => new(NodeSetup.Of(_binding, Folder.Path, log) with
@@ -77,7 +80,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             Devices = node.Devices,
             Device = settings.Device,
             RunFolder = Folder.Path,
-            RunId = bound.Settings.Run.Name,
+            RunId = Folder.IdentityFor(settings.Telemetry),
             Journal = StageRunner.JournalOf(bound),
             CheckpointEvery = settings.Run.CheckpointEvery,
             KeepCheckpoints = settings.Run.KeepCheckpoints,

@@ -1,6 +1,7 @@
 using System.Globalization;
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
 
 namespace ColossalChat.Host.Runs;
 
@@ -24,12 +25,35 @@ internal sealed record RunFolder(string Path)
 
     public string EnvironmentFile => In("env.json");
 
-    /// <summary>Spans of a node; each of several that share the folder has a file of its own, because they append.</summary>
-    public string Traces(string node) => In(node.Length == 0 ? "traces.jsonl" : $"traces.{string.Concat(node.Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '.' ? letter : '-'))}.jsonl");
+    public string Traces => In("traces.jsonl");
 
-    /// <summary>Tells the run from every other, on whichever node it is asked for: its name and when it began.</summary>
-    public string Identity => string.Create(
-        CultureInfo.InvariantCulture, $"{System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path)))}@{BegunAt(Path):yyyyMMdd'T'HHmmss.fff}");
+    /// <summary>
+    /// Tells the run from every other, the same on all nodes that share its folder and for all its life: its name and what
+    /// was drawn for it when it was first asked for. Where nobody traces it is the name alone, and nothing is written.
+    /// </summary>
+    /// <param name="telemetry">Whether somebody traces.</param>
+    public string IdentityFor(TelemetrySettings telemetry)
+    {
+        var name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path)));
+        if (!telemetry.IsTracing)
+            return name;
+        var (file, draft) = (In("run.id"), In($"run.id.{Guid.NewGuid():N}"));
+        try
+        {
+            if (!File.Exists(file))
+            {
+                // Whole or not at all, and never over that of a node that was quicker.
+                File.WriteAllText(draft, Guid.NewGuid().ToString("N"));
+                File.Move(draft, file, overwrite: false);
+            }
+        }
+        catch (IOException) when (File.Exists(file))
+        {
+            File.Delete(draft);
+        }
+
+        return $"{name}@{File.ReadAllText(file)}";
+    }
 
     public string In(string file) => System.IO.Path.Combine(Path, file);
 

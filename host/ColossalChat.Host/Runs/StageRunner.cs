@@ -107,7 +107,8 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     private async Task<StageOutcome> DriveAsync(RunBinding binding, NodeContext node, Drive drive, CancellationToken cancel)
     {
         var sinks = (binding.Current.Settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
-        await using var telemetry = (await NodeTelemetry.StartAsync(binding.Current.Settings.Telemetry, drive.Folder, node: "", drive.Log).ConfigureAwait(false)).ConfigureAwait(false);
+        var (told, runId) = (binding.Current.Settings.Telemetry, drive.Folder.IdentityFor(binding.Current.Settings.Telemetry));
+        await using var telemetry = (await NodeTelemetry.StartAsync(told, drive.Folder, runId, node: "", drive.Log).ConfigureAwait(false)).ConfigureAwait(false);
         using var ranks = TrainerRanks.Of(binding, node, host, drive.Folder.Path, drive.Log);
         Action<string> show = host.Console.IsTerminal ? drive.Show : host.Console.Line;
         using var recorder = new RunRecorder(drive.Folder, new RecorderSettings(drive.Log, host.Console, show, sinks)
@@ -162,7 +163,7 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
             Devices = node.Devices,
             Device = settings.Device,
             RunFolder = drive.Folder.Path,
-            RunId = drive.Folder.Identity,
+            RunId = drive.Folder.IdentityFor(binding.Current.Settings.Telemetry),
             CheckpointEvery = settings.Run.CheckpointEvery,
             KeepCheckpoints = settings.Run.KeepCheckpoints,
             KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,

@@ -26,17 +26,18 @@ internal sealed class NodeTelemetry : IAsyncDisposable
 
     /// <summary>Starts what the settings ask for. What cannot be started is told and left out: a run does not end for it.</summary>
     /// <param name="settings">Section <c>telemetry</c>.</param>
-    /// <param name="run">The run and its folder.</param>
-    /// <param name="node">Name of this node among several that share the run folder; empty when it is the only one.</param>
+    /// <param name="folder">Takes the spans; of a node among several its own.</param>
+    /// <param name="run">Name of the run in traces.</param>
+    /// <param name="node">Name of this node among several; the machine's when empty.</param>
     /// <param name="log">Takes warnings.</param>
-    public static async Task<NodeTelemetry> StartAsync(TelemetrySettings settings, RunFolder run, string node, INodeLog log)
+    public static async Task<NodeTelemetry> StartAsync(TelemetrySettings settings, RunFolder folder, string run, string node, INodeLog log)
     {
         var telemetry = new NodeTelemetry();
         var resource = ResourceBuilder.CreateEmpty()
             .AddService("colossalchat", serviceVersion: EnvironmentReport.ProgramVersion, serviceInstanceId: node.Length > 0 ? node : Environment.MachineName)
-            .AddAttributes([new("run", run.Identity)]);
-        if (settings.Otlp.Length > 0 || settings.TraceFile)
-            telemetry._providers.Add(Traces(settings, run, node, log, resource));
+            .AddAttributes([new("run", run)]);
+        if (settings.IsTracing)
+            telemetry._providers.Add(Traces(settings, folder, log, resource));
         if (settings.Otlp.Length > 0)
             telemetry._providers.Add(Metrics(resource).AddOtlpExporter(options => Address(options, settings, "v1/metrics")).Build());
         if (settings.PrometheusPort > 0)
@@ -67,14 +68,14 @@ internal sealed class NodeTelemetry : IAsyncDisposable
     }
 
     // By the trace's id alone, so that every node takes the same batches.
-    private static TracerProvider Traces(TelemetrySettings settings, RunFolder run, string node, INodeLog log, ResourceBuilder resource)
+    private static TracerProvider Traces(TelemetrySettings settings, RunFolder folder, INodeLog log, ResourceBuilder resource)
     {
         var builder = Sdk.CreateTracerProviderBuilder()
             .SetResourceBuilder(resource)
             .AddSource(RunTelemetry.Name)
             .SetSampler(new TraceIdRatioBasedSampler(settings.Traces));
         if (settings.TraceFile)
-            builder.AddProcessor(new BatchActivityExportProcessor(new TraceFile(run.Traces(node), log), scheduledDelayMilliseconds: 1000));
+            builder.AddProcessor(new BatchActivityExportProcessor(new TraceFile(folder.Traces, log), scheduledDelayMilliseconds: 1000));
         if (settings.Otlp.Length > 0)
             builder.AddOtlpExporter(options => Address(options, settings, "v1/traces"));
         return builder.Build();

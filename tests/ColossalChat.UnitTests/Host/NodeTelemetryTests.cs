@@ -31,7 +31,7 @@ public sealed class NodeTelemetryTests : IDisposable
         using var meter = new Meter(RunTelemetry.Name);
         var batches = meter.CreateCounter<long>("colossalchat.made.up", "{batch}");
         var settings = new TelemetrySettings { PrometheusPort = FreePort() };
-        await using (await NodeTelemetry.StartAsync(settings, _folder, "", SilentLog.Instance))
+        await using (await NodeTelemetry.StartAsync(settings, _folder, "run", "", SilentLog.Instance))
         {
             batches.Add(3, new KeyValuePair<string, object?>("purpose", "train"));
             using var client = new HttpClient();
@@ -55,7 +55,7 @@ public sealed class NodeTelemetryTests : IDisposable
         var port = ((IPEndPoint)taken.LocalEndpoint).Port;
         using var log = new NodeLog(new HostConsole(_console, isTerminal: false), isVerbose: false);
 
-        await using (await NodeTelemetry.StartAsync(new TelemetrySettings { PrometheusPort = port }, _folder, "", log))
+        await using (await NodeTelemetry.StartAsync(new TelemetrySettings { PrometheusPort = port }, _folder, "run", "", log))
             Assert.Contains($"warning: There is no metrics endpoint on 127.0.0.1:{port}: ", _console.ToString(), StringComparison.Ordinal);
     }
 
@@ -63,14 +63,14 @@ public sealed class NodeTelemetryTests : IDisposable
     public async Task Spans_become_lines_of_the_trace_file()
     {
         using var source = new ActivitySource(RunTelemetry.Name);
-        await using (await NodeTelemetry.StartAsync(new TelemetrySettings { TraceFile = true }, _folder, "node:4053", SilentLog.Instance))
+        await using (await NodeTelemetry.StartAsync(new TelemetrySettings { TraceFile = true }, _folder, "run", "node-1", SilentLog.Instance))
         {
             using var parent = source.StartActivity("batch");
             using var child = source.StartActivity("generate");
             child!.SetTag("batch", "1.0").SetTag("rows", 4L).SetStatus(ActivityStatusCode.Error, "broken on purpose");
         }
 
-        var lines = JsonLines.Read(_folder.In("traces.node-4053.jsonl")).ToDictionary(line => line.GetProperty("name").GetString()!);
+        var lines = JsonLines.Read(_folder.Traces).ToDictionary(line => line.GetProperty("name").GetString()!);
         var (batch, generate) = (lines["batch"], lines["generate"]);
         Assert.Equal(("", batch.GetProperty("span").GetString(), batch.GetProperty("trace").GetString()), (batch.GetProperty("parent").GetString(), generate.GetProperty("parent").GetString(), generate.GetProperty("trace").GetString()));
         Assert.Equal(("broken on purpose", "1.0", 4L), (generate.GetProperty("error").GetString(), generate.GetProperty("attributes").GetProperty("batch").GetString(), generate.GetProperty("attributes").GetProperty("rows").GetInt64()));
@@ -88,26 +88,30 @@ public sealed class NodeTelemetryTests : IDisposable
 
         async Task<string> Traced(string node)
         {
+            var own = new RunFolder(Directory.CreateDirectory(_folder.In(node)).FullName);
             using var source = new ActivitySource(RunTelemetry.Name);
-            await using (await NodeTelemetry.StartAsync(settings, _folder, node, SilentLog.Instance))
+            await using (await NodeTelemetry.StartAsync(settings, own, "run", node, SilentLog.Instance))
                 for (var iteration = 1; iteration <= 100; iteration++)
                 {
                     var batch = new BatchId(iteration, 0);
                     using var span = source.StartActivity(node, ActivityKind.Internal, new ActivityContext(TraceIds.TraceOf("run", batch), TraceIds.RootOf("run", batch, 1), ActivityTraceFlags.None, isRemote: true));
                 }
 
-            return string.Join(' ', JsonLines.Read(_folder.Traces(node)).Where(line => line.GetProperty("name").GetString() == node).Select(line => line.GetProperty("trace").GetString()));
+            return string.Join(' ', JsonLines.Read(own.Traces).Where(line => line.GetProperty("name").GetString() == node).Select(line => line.GetProperty("trace").GetString()));
         }
     }
 
     [Fact]
     public async Task Nothing_listens_When_nothing_is_asked_for()
     {
-        // Other tests listen too, but to no source of this name.
-        using var source = new ActivitySource("ColossalChat.Idle");
-        await using (await NodeTelemetry.StartAsync(new TelemetrySettings(), _folder, "", SilentLog.Instance))
-            Assert.False(source.HasListeners());
+        using var source = new ActivitySource(RunTelemetry.Name);
+        using var meter = new Meter(RunTelemetry.Name);
+        var counter = meter.CreateCounter<long>("colossalchat.idle");
+        await using (await NodeTelemetry.StartAsync(new TelemetrySettings(), _folder, "run", "", SilentLog.Instance))
+            Assert.Equal((false, false), (source.HasListeners(), counter.Enabled));
         Assert.Empty(Directory.GetFiles(_folder.Path));
+        await using (await NodeTelemetry.StartAsync(new TelemetrySettings { TraceFile = true, PrometheusPort = FreePort() }, _folder, "run", "", SilentLog.Instance))
+            Assert.Equal((true, true), (source.HasListeners(), counter.Enabled));
     }
 
     [Theory]
@@ -125,14 +129,17 @@ public sealed class NodeTelemetryTests : IDisposable
     }
 
     [Fact]
-    public void A_run_is_told_from_another_of_the_same_name()
+    public void A_run_is_told_from_another_of_the_same_name_and_is_the_same_to_all_its_nodes()
     {
+        var tracing = new TelemetrySettings { TraceFile = true };
         var (first, second) = (RunFolder.Create(_folder.In("a"), "ppo", ""), RunFolder.Create(_folder.In("b"), "ppo", ""));
-        File.SetLastWriteTimeUtc(second.EffectiveConfig, new DateTime(2026, 1, 2, 3, 4, 5, 6, DateTimeKind.Utc));
+        var ids = Enumerable.Range(0, 16).AsParallel().WithDegreeOfParallelism(8).Select(_ => new RunFolder(first.Path + "/").IdentityFor(tracing)).Distinct().ToArray();
 
-        Assert.Equal("ppo@20260102T030405.006", second.Identity);
-        Assert.NotEqual(first.Identity, second.Identity);
-        Assert.Equal(second.Identity, new RunFolder(Path.Combine(_folder.Path, "b", ".", "ppo") + "/").Identity);
+        Assert.StartsWith("ppo@", Assert.Single(ids), StringComparison.Ordinal);
+        Assert.NotEqual(ids[0], second.IdentityFor(tracing));
+        Assert.Equal(ids[0], first.IdentityFor(tracing));
+        Assert.Equal("ppo", first.IdentityFor(new TelemetrySettings()));
+        Assert.Equal(["config.effective.hocon", "run.id"], Directory.GetFiles(first.Path).Select(Path.GetFileName).Order());
     }
 
     [Fact]
