@@ -193,7 +193,9 @@ public sealed class JournalFlowTests
 
         var audit = JournalReader.Audit(run.RunFolder)!;
 
-        Assert.Equal(([2L], [5L], [5L]), (audit.Twice, audit.Lost, audit.Unconnected));
+        Assert.Equal([2L], audit.Twice);
+        Assert.Equal([5L], audit.Lost);
+        Assert.Equal([5L], audit.Unconnected);
         Assert.False(audit.IsExactlyOnce);
         Assert.Contains("NOT exactly once: twice: iteration 2; lost: iteration 5", audit.Line, StringComparison.Ordinal);
     }
