@@ -4,18 +4,27 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 // Every message of a run, in the order they are sent. A verb asks, a past tense tells; none asks back. Each names its
-// batch or its iteration and where its outcome goes next. What is late is dropped by its id.
+// batch or its iteration and where its outcome goes next. What is late is dropped by its id. An IWireMessage may cross to
+// another node and has its line in Wire/FlowMessages.cs; the others stay in their process.
 
 // ---- Online: prompts -> rollouts -> scores -> experience -> training ----
 
-/// <summary>Where the batches of an online run pass.</summary>
+/// <summary>Who takes part in an online run, wherever they run. Roles that read weights may be there several times.</summary>
+/// <param name="Rollouts">Each writes answers; a batch goes to one of them.</param>
+/// <param name="Scorers">For each kind of score those that give it; a batch goes to one of each kind.</param>
+public sealed record Pools(IReadOnlyList<IActorRef> Rollouts, IReadOnlyList<IReadOnlyList<IActorRef>> Scorers);
+
+/// <summary>IterationActor -> PromptActor: from now on these take part. Batches of those that are gone go to others.</summary>
+/// <param name="Pools">Everyone that is there.</param>
+public sealed record PoolsChanged(Pools Pools);
+
+/// <summary>Where the batches of a window pass.</summary>
 /// <param name="Prompts">Gets credits back.</param>
-/// <param name="Rollout">Writes answers.</param>
-/// <param name="Scorers">Score them in parallel.</param>
+/// <param name="Scorers">Score a batch in parallel; the prompt actor chooses them for each batch.</param>
 /// <param name="Experience">Joins what belongs together.</param>
 /// <param name="Training">Trains on it.</param>
 public sealed record Route(
-    IActorRef Prompts, IActorRef Rollout, IReadOnlyList<IActorRef> Scorers, IActorRef Experience, TrainingRoute Training);
+    IActorRef Prompts, IReadOnlyList<IActorRef> Scorers, IActorRef Experience, TrainingRoute Training);
 
 /// <summary>All batches of one iteration and purpose: what an experience role sees at once.</summary>
 /// <param name="Iteration">From 1; 0 for the measurement before training.</param>
@@ -24,27 +33,31 @@ public sealed record Route(
 /// <param name="Route">Where they pass.</param>
 public sealed record Window(long Iteration, BatchPurpose Purpose, int Batches, Route Route);
 
-/// <summary>IterationActor -> PromptActor: begin this window.</summary>
+/// <summary>IterationActor -> PromptActor: begin this window; again: send what is still missing again.</summary>
 /// <param name="Window">The window.</param>
 /// <param name="Prompts">Different prompts in all.</param>
 /// <param name="AnswersPerPrompt">Rows for each prompt.</param>
 /// <param name="RowsPerBatch">Rows of a batch at most; an answer group is never split. 0 for one batch.</param>
-public sealed record StartIteration(Window Window, int Prompts, int AnswersPerPrompt, int RowsPerBatch);
+public sealed record StartIteration(Window Window, int Prompts, int AnswersPerPrompt, int RowsPerBatch) : IWireMessage;
+
+/// <summary>IterationActor -> ExperienceActor: what this window became may not have arrived; tell all of it again.</summary>
+/// <param name="Batch">The window; its shard is 0.</param>
+public sealed record ResendWindow(BatchId Batch);
 
 /// <summary>PromptActor -> RolloutActor, one credit each: answer these prompts.</summary>
-public sealed record GenerateRollout(BatchId Batch, Window Window, PromptBatch Prompts);
+public sealed record GenerateRollout(BatchId Batch, Window Window, PromptBatch Prompts) : IWireMessage;
 
 /// <summary>RolloutActor -> every ScoringActor: score this rollout.</summary>
-public sealed record ScoreRollout(BatchId Batch, Window Window, Rollout Rollout);
+public sealed record ScoreRollout(BatchId Batch, Window Window, Rollout Rollout) : IWireMessage;
 
 /// <summary>RolloutActor -> ExperienceActor: the answers; <c>Took</c> is the time of the role's call.</summary>
-public sealed record RolloutDone(BatchId Batch, Window Window, Rollout Rollout, TimeSpan Took);
+public sealed record RolloutDone(BatchId Batch, Window Window, Rollout Rollout, TimeSpan Took) : IWireMessage;
 
 /// <summary>ScoringActor -> ExperienceActor: scores of one kind; rows that failed say so themselves.</summary>
-public sealed record RolloutScored(BatchId Batch, Window Window, Scores Scores, TimeSpan Took);
+public sealed record RolloutScored(BatchId Batch, Window Window, Scores Scores, TimeSpan Took) : IWireMessage;
 
 /// <summary>ExperienceActor -> PromptActor: all parts of a batch have come; its credit is free.</summary>
-public sealed record BatchJoined(BatchId Batch);
+public sealed record BatchJoined(BatchId Batch) : IWireMessage;
 
 /// <summary>What a window or batch holds, over all ranks.</summary>
 /// <param name="Rows">Sequences.</param>
@@ -58,25 +71,25 @@ public readonly record struct WindowSize(int Rows, long Tokens, long Written);
 /// <param name="Metrics">The role's numbers and the window's timings in seconds.</param>
 /// <param name="Samples">Rows to read.</param>
 public sealed record ExperienceBuilt(
-    long Iteration, WindowSize Size, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
+    long Iteration, WindowSize Size, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples) : IWireMessage;
 
 /// <summary>ExperienceActor -> IterationActor: a measuring window is done.</summary>
 public sealed record WindowMeasured(
-    long Iteration, WindowSize Size, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples);
+    long Iteration, WindowSize Size, IReadOnlyDictionary<string, double> Metrics, IReadOnlyList<SampleRow> Samples) : IWireMessage;
 
 // ---- Offline: dataset -> training ----
 
 /// <summary>IterationActor -> BatchActor: send this iteration's batch to the trainers.</summary>
-public sealed record StartBatch(long Iteration, TrainingRoute Route);
+public sealed record StartBatch(long Iteration, TrainingRoute Route) : IWireMessage;
 
 /// <summary>BatchActor -> IterationActor: the batch went on to the trainers.</summary>
-public sealed record BatchTaken(long Iteration, WindowSize Size);
+public sealed record BatchTaken(long Iteration, WindowSize Size) : IWireMessage;
 
 /// <summary>IterationActor -> TrainerActor[model, 0]: measure held-out sequences.</summary>
-public sealed record EvaluateHeldOut(long Iteration, IReadOnlyList<Experience> HeldOut);
+public sealed record EvaluateHeldOut(long Iteration, IReadOnlyList<Experience> HeldOut) : IWireMessage;
 
 /// <summary>TrainerActor -> IterationActor: the measurement.</summary>
-public sealed record HeldOutEvaluated(long Iteration, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics);
+public sealed record HeldOutEvaluated(long Iteration, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics) : IWireMessage;
 
 // ---- Both: training ----
 
@@ -96,44 +109,44 @@ public readonly record struct TrainerId(string Model, int Rank)
 public sealed record TrainingRoute(IReadOnlyDictionary<TrainerId, IActorRef> Trainers, int Ranks, long Iterations)
 {
     /// <summary>Gives every trainer its rank's share.</summary>
-    internal void Tell(long iteration, IReadOnlyList<Experience> perRank)
+    internal void Tell(FlowContext flow, long iteration, IReadOnlyList<Experience> perRank)
     {
         var (mostRows, targets) = (perRank.Max(share => share.Rows), perRank.Sum(share => share.TargetTokens));
         foreach (var (trainer, actor) in Trainers)
-            actor.Tell(new TrainShard(
+            flow.Post(actor, new TrainShard(
                 new BatchId(iteration, trainer.Rank),
                 new TrainRequest(iteration, Iterations, perRank[trainer.Rank]) { MostRows = mostRows, GroupTargetTokens = targets }));
     }
 }
 
 /// <summary>ExperienceActor or BatchActor -> TrainerActor[model, rank]: train on this; the batch's shard is the rank.</summary>
-public sealed record TrainShard(BatchId Batch, TrainRequest Request);
+public sealed record TrainShard(BatchId Batch, TrainRequest Request) : IWireMessage;
 
 /// <summary>TrainerActor -> IterationActor: how many optimiser steps it will make.</summary>
-public sealed record ShardBegun(BatchId Batch, TrainerId Trainer, int Steps);
+public sealed record ShardBegun(BatchId Batch, TrainerId Trainer, int Steps) : IWireMessage;
 
 /// <summary>TrainerActor -> IterationActor: the gradients of a step are there, finite or not.</summary>
-public sealed record StepComputed(BatchId Batch, TrainerId Trainer, int Step, bool IsFinite);
+public sealed record StepComputed(BatchId Batch, TrainerId Trainer, int Step, bool IsFinite) : IWireMessage;
 
 /// <summary>IterationActor -> every TrainerActor of the step: all apply, or all skip.</summary>
-public sealed record FinishStep(BatchId Batch, int Step, bool Apply);
+public sealed record FinishStep(BatchId Batch, int Step, bool Apply) : IWireMessage;
 
 /// <summary>TrainerActor -> IterationActor: the iteration's steps are done; <c>Took</c> is the time of all its calls.</summary>
-public sealed record ShardTrained(BatchId Batch, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics, TimeSpan Took);
+public sealed record ShardTrained(BatchId Batch, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics, TimeSpan Took) : IWireMessage;
 
 /// <summary>IterationActor -> every TrainerActor: give your weights together; rank 0 tells all readers.</summary>
-public sealed record PublishWeights(long Iteration, long Epoch, long Version, IReadOnlyList<IActorRef> Readers);
+public sealed record PublishWeights(long Iteration, long Epoch, long Version, IReadOnlyList<IActorRef> Readers) : IWireMessage;
 
 /// <summary>TrainerActor[model, 0] -> RolloutActor, ScoringActors: fetch these through the lane.</summary>
-public sealed record WeightsReady(long Iteration, WeightsPublication Publication);
+public sealed record WeightsReady(long Iteration, WeightsPublication Publication) : IWireMessage;
 
 /// <summary>RolloutActor, ScoringActors -> IterationActor; all in: next iteration.</summary>
-public sealed record WeightsLoaded(long Iteration, string Reader, WeightsPublication Publication);
+public sealed record WeightsLoaded(long Iteration, string Reader, WeightsPublication Publication) : IWireMessage;
 
 // ---- Beginning, saving, ending ----
 
 /// <summary>A role actor -> IterationActor: the role exists and has its state.</summary>
-public sealed record RoleOpened(long Iteration, string Role, RoleFacts Facts);
+public sealed record RoleOpened(long Iteration, string Role, RoleFacts Facts) : IWireMessage;
 
 /// <summary>What a role says about itself and its data when it is opened; zero and empty for most roles.</summary>
 public sealed record RoleFacts
@@ -158,7 +171,10 @@ public sealed record RoleFacts
 }
 
 /// <summary>IterationActor -> actors of stateful roles, between iterations: write your state into this image.</summary>
-public sealed record CaptureState(long Iteration, StateImage Image);
+/// <param name="Iteration">Last finished one.</param>
+/// <param name="Number">Counts the copies of an attempt.</param>
+/// <param name="Image">Gets the state.</param>
+public sealed record CaptureState(long Iteration, long Number, StateImage Image);
 
 /// <summary>Actor of a stateful role -> IterationActor: the image is complete.</summary>
 public sealed record StateCaptured(long Iteration, string Role, StateImage Image);
@@ -174,7 +190,7 @@ public sealed record CheckpointSaved(long Iteration, string Folder, TimeSpan Too
 }
 
 /// <summary>IterationActor -> every TrainerActor: write the model as a folder together.</summary>
-public sealed record ExportModel(long Iteration, string Folder);
+public sealed record ExportModel(long Iteration, string Folder) : IWireMessage;
 
 /// <summary>TrainerActor -> IterationActor: it is written, or this rank's part was lent.</summary>
-public sealed record ModelExported(long Iteration, TrainerId Trainer, string Folder);
+public sealed record ModelExported(long Iteration, TrainerId Trainer, string Folder) : IWireMessage;

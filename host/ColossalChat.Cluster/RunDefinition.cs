@@ -20,6 +20,12 @@ public sealed record RunDefinition
     /// <summary>Folder of this run; checkpoints go to <c>checkpoints/</c>, exported models to <c>models/</c> below it.</summary>
     public required string RunFolder { get; init; }
 
+    /// <summary>
+    /// Name of the run in traces, the same on all its nodes and, so that traces of two runs never mix, of no other run.
+    /// Default the run folder's name.
+    /// </summary>
+    public string RunId { get => field ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(RunFolder)); init; }
+
     /// <summary>Iterations between checkpoints; 0 saves at the end and on a stop only.</summary>
     public long CheckpointEvery { get; init; }
 
@@ -44,17 +50,42 @@ public sealed record RunDefinition
     /// <summary>Time limits, queues and retries of the actors.</summary>
     public FlowOptions Flow { get; init; } = new();
 
+    /// <summary>
+    /// Gives this process up, and says why: a role's call hangs, so that its thread and device are lost. Whoever started the
+    /// process starts it again. Null where the run ends instead.
+    /// </summary>
+    public Action<string>? Abandon { get; init; }
+
+    /// <summary>Carries large messages to other nodes; null where all roles are in this process.</summary>
+    public ParcelPost? Parcels { get; init; }
+
+    /// <summary>Asked before anything is written into the run's folder; throws when another process leads the run by now.</summary>
+    public Action? Fence { get; init; }
+
+    /// <summary>Its roles run on several nodes, between which messages can be lost.</summary>
+    public bool IsSpread => Parcels is not null;
+
     /// <summary>A state is saved at the end of the run; a replay has no use for it.</summary>
     internal bool SavesAtEnd { get; init; } = true;
 
     /// <summary>Trained models are exported at the end of the run; a replay's are those of the run.</summary>
     internal bool ExportsModels { get; init; } = true;
 
+    /// <summary>Exchanges plugins while the run goes on; null when none can be.</summary>
+    public IPluginExchange? Plugins { get; init; }
+
+    /// <summary>Time between two looks into the run's drop box and after watched plugins.</summary>
+    public TimeSpan ControlEvery { get; init; } = TimeSpan.FromSeconds(0.5);
+
     /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
         (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
 
-    internal string Write(RunState state, Action<string> remark) => WriteWith(this, state, remark);
+    internal string Write(RunState state, Action<string> remark)
+    {
+        Fence?.Invoke();
+        return WriteWith(this, state, remark);
+    }
 }
 
 /// <summary>
@@ -79,7 +110,8 @@ public sealed record RunRoles
 
     /// <summary>
     /// Ranks 0 and up of each model of <see cref="StagePlan.ModelsTrained"/>, as many of every model. A maker gets the
-    /// attempt's number, since ranks of different attempts must never meet, and its end, after which none waits for the others.
+    /// number of the formation, since ranks of different ones must never meet, and its end, after which none waits for the others.
+    /// An attempt is a formation; making its roles anew while it goes on is another.
     /// </summary>
     public required IReadOnlyDictionary<TrainerId, Func<long, CancellationToken, ITrainerRole>> Trainers { get; init; }
 }
@@ -149,9 +181,17 @@ public sealed record FlowOptions : ICheckedOptions
     /// </summary>
     public double SafePointShare { get; init; } = 0.02;
 
+    /// <summary>
+    /// With several nodes: time without an answer after which a request is sent again, because it or its answer may have
+    /// been lost. 100 ms to 1 min; default 2 s. Nothing is done twice for it.
+    /// </summary>
+    public TimeSpan ResendAfter { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <inheritdoc/>
     public IEnumerable<string> Problems()
     {
+        if (ResendAfter < TimeSpan.FromMilliseconds(100) || ResendAfter > TimeSpan.FromMinutes(1))
+            yield return $"resend-after is {ResendAfter}; it must be from 100 ms to 1 min.";
         if (CancelGrace < TimeSpan.FromSeconds(1) || CancelGrace > TimeSpan.FromMinutes(10))
             yield return $"cancel-grace is {CancelGrace}; it must be from 1 s to 10 min.";
         if (SafePointShare is not (>= 0 and <= 0.5))

@@ -1,3 +1,4 @@
+using Akka.Actor;
 using Akka.Event;
 using ColossalChat.Contracts;
 
@@ -13,7 +14,11 @@ namespace ColossalChat.Cluster;
 /// <param name="Repair">What can be done about it.</param>
 /// <param name="ExitCode">Of a failure that no restart mends.</param>
 internal sealed record RoleFailed(
-    long Epoch, string Role, BatchId Batch, string Reason, Repair Repair, ExitCode ExitCode = ExitCode.Failed);
+    long Epoch, string Role, BatchId Batch, string Reason, Repair Repair, ExitCode ExitCode = ExitCode.Failed) : IWireMessage
+{
+    /// <summary>Tells the failures of one role apart; the same one may be told twice.</summary>
+    public long Ticket { get; init; }
+}
 
 /// <summary>How a failed role can be mended.</summary>
 internal enum Repair
@@ -29,7 +34,7 @@ internal enum Repair
 }
 
 /// <summary>RunActor -> the actor that failed: make the role anew and repeat the batch.</summary>
-internal sealed record RestartRole;
+internal sealed record RestartRole : IWireMessage;
 
 /// <summary>IterationActor -> RunActor: all roles are there.</summary>
 internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iterations, IReadOnlyList<string> Remarks);
@@ -38,7 +43,7 @@ internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iteratio
 internal sealed record IterationEnded(long Epoch, IterationReport Report);
 
 /// <summary>IterationActor -> RunActor: something to note.</summary>
-internal sealed record FlowNoted(long Epoch, string Kind, string Message);
+internal sealed record FlowNoted(long Epoch, string Kind, string Message) : IWireMessage;
 
 /// <summary>IterationActor -> RunActor: a state to go back to; the older one comes back as <see cref="SpareState"/>.</summary>
 internal sealed record SafePointTaken(long Epoch, RunState State);
@@ -51,6 +56,17 @@ internal sealed record CheckpointDue(long Epoch, RunState State);
 
 /// <summary>CheckpointActor -> RunActor: it could not be written.</summary>
 internal sealed record CheckpointFailed(ExitCode ExitCode, string Reason);
+
+/// <summary>RunActor -> IterationActor: a checkpoint could not be written; the run goes on with the one before.</summary>
+/// <param name="LastSaved">Iteration of the one before.</param>
+/// <param name="Reason">What happened.</param>
+internal sealed record CheckpointSkipped(long LastSaved, string Reason);
+
+/// <summary>RunActor -> IterationActor: these roles' nodes are gone.</summary>
+internal sealed record SlotsLost(IReadOnlyList<string> Slots);
+
+/// <summary>RunActor -> IterationActor: have this role hosted there.</summary>
+internal sealed record SlotPlaced(string Slot, IActorRef Node);
 
 /// <summary>IterationActor -> RunActor: the flow came to its end.</summary>
 internal sealed record FlowEnded(long Epoch, long LastIteration, bool IsStopped, IReadOnlyDictionary<string, string> ModelFolders);

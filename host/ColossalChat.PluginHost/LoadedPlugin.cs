@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.Loader;
 using System.Security;
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
@@ -13,8 +14,14 @@ internal sealed class LoadedPlugin : IDisposable
     private static readonly Type[] s_shared = [typeof(IPlugin), typeof(ICausalModel), typeof(torch)];
     private readonly PluginLoader _loader;
 
-    private LoadedPlugin(PluginLoader loader, PluginInfo info, IReadOnlyList<PluginFactory> factories) =>
+    private LoadedPlugin(PluginLoader loader, PluginInfo info, IReadOnlyList<PluginFactory> factories, Assembly assembly)
+    {
         (_loader, Info, Factories) = (loader, info, factories);
+        Context = [new WeakReference(AssemblyLoadContext.GetLoadContext(assembly)), new WeakReference(assembly)];
+    }
+
+    /// <summary>Tell when nothing of it is in memory any more.</summary>
+    public WeakReference[] Context { get; }
 
     public PluginInfo Info { get; }
 
@@ -29,8 +36,8 @@ internal sealed class LoadedPlugin : IDisposable
         try
         {
             var assembly = LoadAssembly(loader, folder);
-            var info = new PluginInfo(folder.Name, VersionOf(assembly), folder.AssemblyPath, sha256, folder.Folder);
-            return new LoadedPlugin(loader, info, Register(EntryOf(assembly, folder), info));
+            var info = new PluginInfo(folder.Name, VersionOf(assembly), folder.AssemblyPath, sha256, folder.Source);
+            return new LoadedPlugin(loader, info, Register(EntryOf(assembly, folder), info), assembly);
         }
         catch
         {

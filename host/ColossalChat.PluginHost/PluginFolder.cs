@@ -18,6 +18,9 @@ internal sealed class PluginFolder(string folder)
 
     public string Folder { get; } = folder;
 
+    /// <summary>The folder that this one is a private copy of; itself when it is none.</summary>
+    public string Source { get; init; } = folder;
+
     public string Name => Path.GetFileName(Folder);
 
     public string AssemblyPath => Path.Combine(Folder, Name + ".dll");

@@ -25,6 +25,7 @@ public sealed class ActorTests : TestKit
         var prompts = ChildActorOf(flow => Props.Create(() => new PromptActor(flow, () => new FakePrompts(_world), null)));
         var window = WindowOf(batches: 5);
 
+        prompts.Tell(new PoolsChanged(new Pools([TestActor], [])));
         prompts.Tell(new StartIteration(window, Prompts: 5, AnswersPerPrompt: 1, RowsPerBatch: 1));
 
         Assert.Equal([0, 1], ReceiveShards(2));
@@ -59,7 +60,7 @@ public sealed class ActorTests : TestKit
     [Fact]
     public void A_trainer_drops_the_verdict_on_a_step_of_another_iteration()
     {
-        var trainer = ChildActorOf(flow => Props.Create(() => new TrainerActor(flow, new TrainerId("policy", 0), () => new FakeTrainer(_world, "policy"), null)));
+        var trainer = ChildActorOf(flow => Props.Create(() => new TrainerActor(flow, new TrainerId("policy", 0), (_, _) => new FakeTrainer(_world, "policy"), null)));
         trainer.Tell(new TrainShard(new BatchId(2, 0), new TrainRequest(2, 9, new FakeBatches(_world).HeldOut[0])));
         Assert.Equal(2, ExpectMsg<ShardBegun>().Steps);
         Assert.Equal(0, ExpectMsg<StepComputed>().Step);
@@ -75,7 +76,7 @@ public sealed class ActorTests : TestKit
     [Fact]
     public void Weights_of_a_publisher_that_was_replaced_are_not_loaded()
     {
-        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => new FakeRollout(_world), null)));
+        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, RoleSlots.Rollout, () => new FakeRollout(_world), null)));
 
         rollout.Tell(new WeightsReady(1, new WeightsPublication("policy", Epoch: 2, Version: 5, "hash", null)));
         Assert.Equal(5, ExpectMsg<WeightsLoaded>().Publication.Version);
@@ -89,7 +90,7 @@ public sealed class ActorTests : TestKit
     public void An_actor_whose_role_failed_waits_until_it_may_start_it_anew()
     {
         FailureTests.ThrowOnce(_world, "rollout", "generate 1.0");
-        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => _world.Count("rollout", new FakeRollout(_world)), null)));
+        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, RoleSlots.Rollout, () => _world.Count("rollout", new FakeRollout(_world)), null)));
         var window = WindowOf(batches: 1);
         rollout.Tell(new WeightsReady(0, new WeightsPublication("policy", Epoch: 1, Version: 1, "hash", null)));
         ExpectMsg<WeightsLoaded>();
@@ -112,7 +113,7 @@ public sealed class ActorTests : TestKit
             if (call.StartsWith("generate", StringComparison.Ordinal))
                 release.Wait(CancellationToken.None);
         };
-        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, () => new FakeRollout(_world), null)));
+        var rollout = ChildActorOf(flow => Props.Create(() => new RolloutActor(flow, RoleSlots.Rollout, () => new FakeRollout(_world), null)));
         var window = WindowOf(batches: 99);
 
         // One runs, and 2 credits + 2 models + 8 may wait.
@@ -143,14 +144,14 @@ public sealed class ActorTests : TestKit
             Observer = new Nobody(),
             Flow = new FlowOptions { BatchesInFlight = 2 },
         };
-        var (test, child) = (TestActor, props(new FlowContext(definition, TestActor, 1, _cancel.Token, CancellationToken.None)));
+        var (test, child) = (TestActor, props(new FlowContext(definition, TestActor, TestActor, 1, _cancel.Token, CancellationToken.None)));
         var parent = Sys.ActorOf(Props.Create(() => new Parent(test, child)));
         ExpectMsg<RoleOpened>();
         return parent;
     }
 
     private Window WindowOf(int batches) => new(1, BatchPurpose.Train, batches, new Route(
-        TestActor, TestActor, [], TestActor,
+        TestActor, [], TestActor,
         new TrainingRoute(new Dictionary<TrainerId, IActorRef> { [new TrainerId("policy", 0)] = TestActor }, 1, 9)));
 
     private int[] ReceiveShards(int count) =>

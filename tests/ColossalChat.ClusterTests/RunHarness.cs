@@ -69,6 +69,8 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
 
     public string? ResumeFrom { get; set; }
 
+    public IPluginExchange? Plugins { get; set; }
+
     public IDeviceLeases Devices { get; set; } = new DeviceLeases();
 
     public Action<IterationReport> OnReport { get; set; } = _ => { };
@@ -100,6 +102,8 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
         MaxIterations = MaxIterations,
         ResumeFrom = ResumeFrom is { } folder ? Checkpoints.Open(folder) : null,
         Observer = this,
+        Plugins = Plugins,
+        ControlEvery = TimeSpan.FromMilliseconds(10),
         Flow = Flow,
     };
 

@@ -89,6 +89,24 @@ public sealed partial class ReadmeTests
         await Shell(ReadersFolder(), string.Join('\n', block));
     }
 
+    [DataFact]
+    public async Task The_swap_of_a_plugin_finds_the_run_going_on()
+    {
+        var lines = Blocks(Section("## Swap a plugin while a run goes on"))[0].Trim().Split('\n');
+        await Shell(ReadersFolder(), $"""
+            colossalchat plugin new reward MyReward
+            dotnet build -c Release -v q -nologo MyReward -o my-plugins/MyReward
+            set -m
+            {lines[0]}
+            for i in $(seq 900); do [ -s runs/mine/metrics.jsonl ] && break; sleep 0.1; done
+            {lines[1]} -v q -nologo
+            {lines[2]} | tee answer.txt
+            grep -q 'MyReward 1.0.0 -> 1.1.0' answer.txt
+            kill -INT -- -$!
+            wait $! || [ $? = 130 ]
+            """);
+    }
+
     // A folder as the page takes for granted: models, data and configurations of the reader.
     private static string ReadersFolder()
     {

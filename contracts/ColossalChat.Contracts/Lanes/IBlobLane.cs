@@ -4,7 +4,11 @@ namespace ColossalChat.Contracts;
 /// <param name="Name">The publisher's name for it.</param>
 /// <param name="Bytes">Its size.</param>
 /// <param name="Hash">XxHash128 of its content, 32 hexadecimal digits.</param>
-public sealed record BlobReference(string Name, long Bytes, string Hash);
+public sealed record BlobReference(string Name, long Bytes, string Hash)
+{
+    /// <summary>Where lanes find it, at most 512 characters; only lanes look into it, and it travels with the message. Empty when one process has all.</summary>
+    public string Location { get; init; } = "";
+}
 
 /// <summary>
 /// Carries what is too large for a message (above 256 KB): the message carries the <see cref="BlobReference"/>, the lane

@@ -45,6 +45,12 @@ public interface INodeContext
     /// <summary>Large blocks of bytes by name and hash.</summary>
     IBlobLane Blobs { get; }
 
+    /// <summary>
+    /// True when roles of other processes compute with trained weights: trainers then put them into <see cref="Blobs"/> when
+    /// they publish.
+    /// </summary>
+    bool ReadersAreElsewhere => false;
+
     /// <summary>Brings the ranks of a group together.</summary>
     IPeerLinks Peers { get; }
 

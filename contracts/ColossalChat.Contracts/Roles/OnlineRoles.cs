@@ -54,7 +54,11 @@ public interface IRolloutRole : IDisposable
 /// <param name="Version">Counts updates, from 1 at the start of the run.</param>
 /// <param name="ContentHash">Hash of all weights; equal weights have equal hashes.</param>
 /// <param name="Blob">Where the bytes are; null when every reader borrows the trainer's own model.</param>
-public sealed record WeightsPublication(string Model, long Epoch, long Version, string ContentHash, BlobReference? Blob);
+public sealed record WeightsPublication(string Model, long Epoch, long Version, string ContentHash, BlobReference? Blob)
+{
+    /// <summary>Node of the publisher; whoever computes in the same process borrows its model and needs no bytes.</summary>
+    public string Publisher { get; init; } = "";
+}
 
 /// <summary>
 /// A reference, critic or reward model, or a rule. Without state of its own it is made anew when it fails, gets the newest

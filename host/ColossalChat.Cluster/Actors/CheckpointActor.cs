@@ -25,10 +25,13 @@ internal sealed class CheckpointActor : ReceiveActor
         {
             var remarks = new List<string>();
             var folder = _definition.Write(save.State, remarks.Add);
+            CheckpointWatch.Ended(_definition.RunId, save.State, Stopwatch.GetElapsedTime(started));
             Sender.Tell(new CheckpointSaved(save.Iteration, folder, Stopwatch.GetElapsedTime(started)) { Remarks = remarks });
         }
         catch (Exception error)
         {
+            CheckpointWatch.Ended(_definition.RunId, save.State, Stopwatch.GetElapsedTime(started), error.Message);
+
             // Whoever waits for the answer must get one, whatever went wrong.
             Sender.Tell(new CheckpointFailed(
                 error is IOException or UnauthorizedAccessException ? ExitCode.Resource : ExitCode.Failed,

@@ -11,9 +11,11 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
 {
     private WindowJoin _join;
     private WindowTimings _timings = new();
+    private (Window Window, ImmutableArray<ScoredRollout> Parts, WindowTimings Timings)? _last;
+    private (ImmutableArray<ScoredRollout> Parts, int Ranks)? _trial;
 
     public ExperienceActor(FlowContext flow, Func<IExperienceRole> make, RunState? from)
-        : base(flow, RoleSlots.Experience, make, from)
+        : base(flow, RoleSlots.Experience, _ => make(), from)
     {
         _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded);
         Receive<RolloutDone>(done => Add(
@@ -22,6 +24,11 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         Receive<RolloutScored>(scored => Add(
             scored, scored.Batch, scored.Window, _join.Add(scored.Batch, scored.Window.Batches, scored.Scores),
             WindowTimings.NameOf(scored.Scores.Kind), scored.Took, new KeepPart(flow.Epoch, scored.Batch, null, scored.Scores)));
+        Receive<ResendWindow>(resend =>
+        {
+            if (_last is { } last && new BatchId(last.Window.Iteration, 0, last.Window.Purpose) == resend.Batch)
+                Complete(last.Window, last.Parts, last.Timings);
+        });
     }
 
     private void Add(object message, BatchId batch, Window window, WindowStep step, string timing, TimeSpan took, KeepPart part)
@@ -29,6 +36,9 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         if (step.IsLate)
         {
             DropLate(message, batch);
+            // The prompt actor would not have it made again had it heard that it is here.
+            if (Flow.Definition.IsSpread && _join.HasWhole(batch))
+                window.Route.Prompts.Tell(new BatchJoined(batch));
             return;
         }
 
@@ -37,17 +47,27 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         if (batch.Purpose == BatchPurpose.Train)
             Flow.Journal.Tell(part);
         if (step.BatchIsWhole)
+        {
+            RunTelemetry.Batches.Add(1, Purposes.LabelOf(batch.Purpose));
             window.Route.Prompts.Tell(new BatchJoined(batch));
-        if (step.Window is { } parts)
-            Complete(window, parts);
-    }
+        }
 
-    private void Complete(Window window, ImmutableArray<ScoredRollout> parts)
-    {
+        if (step.Window is not { } parts)
+            return;
         var timings = _timings;
         _timings = new WindowTimings();
+        if (window.Purpose == BatchPurpose.Train)
+            timings.Add(Staleness.Of(parts, window.Iteration).Counted());
+        _last = Flow.Definition.IsSpread ? (window, parts, timings) : null;
+        Complete(window, parts, timings);
+    }
+
+    private void Complete(Window window, ImmutableArray<ScoredRollout> parts, WindowTimings timings)
+    {
         var size = SizeOf(parts);
         var batch = new BatchId(window.Iteration, 0, window.Purpose);
+        if (window.Purpose == BatchPurpose.Train)
+            _trial = (parts, window.Route.Training.Ranks);
         if (window.Purpose == BatchPurpose.Train)
             Call(batch, "build experience", (role, _) => Checked(role.Build(parts, window.Route.Training.Ranks), window.Route.Training.Ranks),
                 (built, took) => Train(window, size, built, timings.With("experience", took)));
@@ -56,6 +76,12 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
                 (built, took) => Iteration.Tell(new WindowMeasured(
                     window.Iteration, size, timings.With("experience", took).MergedInto(built.Metrics), built.Samples)));
     }
+
+    protected override Action<IExperienceRole, CancellationToken>? Trial() => _trial is not { } window ? null : (role, _) =>
+    {
+        if (Promises.BrokenBy(Checked(role.Build(window.Parts, window.Ranks), window.Ranks)) is { } broken)
+            throw new InvalidOperationException(broken);
+    };
 
     private static WindowSize SizeOf(ImmutableArray<ScoredRollout> parts)
     {
@@ -73,6 +99,6 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         var training = window.Route.Training;
         Flow.Journal.Tell(new KeepHandOut(Flow.Epoch, window.Iteration));
         Iteration.Tell(new ExperienceBuilt(window.Iteration, size, timings.MergedInto(built.Metrics), built.Samples));
-        training.Tell(window.Iteration, built.PerRank);
+        training.Tell(Flow, window.Iteration, built.PerRank);
     }
 }

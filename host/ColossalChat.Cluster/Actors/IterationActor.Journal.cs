@@ -15,6 +15,7 @@ internal sealed partial class IterationActor
     {
         if (loaded.Iteration == _iteration)
             _weights = _weights.SetItem(loaded.Publication.Model, loaded.Publication.ContentHash);
+        _pools.Loaded(loaded);
         Arrive($"load {loaded.Iteration} {loaded.Publication.Model} {loaded.Reader}");
     }
 

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Numerics;
 using Akka.Actor;
 using Akka.Event;
 using ColossalChat.Contracts;
@@ -9,49 +9,51 @@ namespace ColossalChat.Cluster;
 /// Leads one attempt of a run: opens the roles, starts iterations, lets the trainer groups step together, spreads new
 /// weights, measures, keeps state and ends. It holds no batch itself.
 /// </summary>
-internal sealed partial class IterationActor : ReceiveActor
+internal sealed partial class IterationActor : ReceiveActor, IWithTimers
 {
-    private const string Written = "the last checkpoint is written";
-    private const string Free = "a copy is free";
-
-    // Copies of the run's state: the one to go back to and the one that is being written. A third would only cost memory.
-    private const int MostCopies = 2;
     private readonly FlowContext _flow;
     private readonly RunState? _from;
     private readonly RoleTable _roles;
     private readonly ScoreWatch? _score;
     private readonly Dictionary<string, RoleFacts> _facts = [];
-    private readonly HashSet<string> _awaited = [];
+    private readonly AnswerBarrier _barrier = new();
+    private readonly StateSaver _saver;
+    private readonly ReaderPools _pools;
+    private readonly BatchWatch _watch;
     private readonly ILoggingAdapter _log = Context.GetLogger();
-    private Action _then = () => { };
     private Schedule _schedule = new(0, null, 0, false, 0);
     private TrainingRoute _training = new(new Dictionary<TrainerId, IActorRef>(), 0, 0);
     private StepGate _gate = StepGate.Of([]);
+    private StepVerdict? _verdict;
     private IterationNumbers _numbers = new(0, BatchPurpose.Train);
-    private SafePoints _safePoints;
-    private RunState? _spare;
-    private int _copies;
     private RunTotals _totals;
     private long _iteration;
-    private long _lastSaved;
-    private long _lastSafePoint = Stopwatch.GetTimestamp();
-    private double _saveSeconds;
-    private double _waitSeconds;
-    private bool _isWriting;
+    private uint _ticks;
     private bool _owesMeasurement;
 
-    public IterationActor(FlowContext flow, RunState? from, long lastSaved)
+    /// <param name="flow">What all actors of the attempt share.</param>
+    /// <param name="from">State to go on from; null at the beginning.</param>
+    /// <param name="lastSaved">Iteration of the newest checkpoint.</param>
+    /// <param name="places">The node of each role slot; null for this process.</param>
+    public IterationActor(FlowContext flow, RunState? from, long lastSaved, IReadOnlyDictionary<string, IActorRef?> places)
     {
-        (_flow, _from, _iteration, _lastSaved) = (flow, from, from?.Iteration ?? 0, lastSaved);
+        flow = flow with { Iteration = Self };
+        (_flow, _from, _iteration) = (flow, from, from?.Iteration ?? 0);
         (_totals, _owesMeasurement) = (from?.Totals ?? default, from?.OwesMeasurement ?? false);
+        _watch = new BatchWatch(flow, _iteration);
         _score = flow.Definition.KeepBest is { } rule ? new ScoreWatch(rule) : null;
-        _safePoints = new SafePoints(flow.Definition.Flow.SafePointShare, LastCost: null);
+        _roles = new RoleTable(Context, flow, from);
+        _saver = new StateSaver(flow, _barrier, new StateCopies(flow, _roles, from), _score, lastSaved);
+        _pools = new ReaderPools(flow, _roles);
         ReceiveFlow();
-        _copies = from is not null && flow.Definition.Flow.SafePointShare > 0 ? 1 : 0;
-        Receive<SpareState>(SetFree);
-        _roles = RoleTable.Start(Context, flow, from);
-        Await(_roles.Slots.Select(slot => $"open {slot}"), Open);
+        ReceivePlaces();
+        ReceiveSwaps();
+        foreach (var (slot, node) in places)
+            _roles.Host(slot, node);
+        _barrier.Await(_roles.Slots.Select(slot => $"open {slot}"), Open, _roles.HostAgain);
     }
+
+    public ITimerScheduler Timers { get; set; } = null!;
 
     private StagePlan Plan => _flow.Definition.Plan;
 
@@ -62,15 +64,28 @@ internal sealed partial class IterationActor : ReceiveActor
     // Whatever an actor of the flow throws is a fault of the host itself: the supervisor ends the run and says so.
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Escalate);
 
-    // The next attempt makes copies of its own.
-    protected override void PostStop() => _spare?.Release();
+    protected override void PreStart()
+    {
+        if (_flow.Definition.IsSpread)
+            Timers.StartPeriodicTimer("again", new AskAgain(), _flow.Definition.Flow.ResendAfter);
+    }
+
+    protected override void PostStop()
+    {
+        _watch.GiveUp();
+        _saver.Copies.Release();
+    }
 
     private void ReceiveFlow()
     {
         Receive<RoleOpened>(opened =>
         {
+            if (!_roles.Opened(opened, Sender))
+                return;
             _facts[opened.Role] = opened.Facts;
-            _roles.Opened(opened);
+            if (_swaps.IsUnderWay)
+                return;
+            _pools.Welcome(opened.Role, Sender);
             Arrive($"open {opened.Role}");
         });
         Receive<ExperienceBuilt>(built =>
@@ -102,9 +117,35 @@ internal sealed partial class IterationActor : ReceiveActor
                 _numbers.Set(evaluated.Metrics);
             Arrive($"evaluated {evaluated.Iteration} {evaluated.Trainer}");
         });
-        Receive<StateCaptured>(captured => Arrive($"captured {captured.Iteration} {captured.Role}"));
-        Receive<CheckpointSaved>(Saved);
+        Receive<StateCaptured>(captured => Arrive(StateCopies.Answer(captured.Iteration, captured.Role)));
+        Receive<ShardCaptured>(captured =>
+        {
+            if (_saver.Copies.Take(captured))
+                Arrive(StateCopies.Answer(captured.Iteration, captured.Slot));
+        });
+        Receive<CheckpointSaved>(_saver.Saved);
+        Receive<CheckpointSkipped>(skipped => _saver.Skipped(skipped, isLast: _schedule.EndsAfter(_iteration, IsStopping)));
+        Receive<SpareState>(_saver.SetFree);
         Receive<ModelExported>(exported => Arrive($"exported {exported.Trainer}"));
+    }
+
+    private void ReceivePlaces()
+    {
+        Receive<SlotPlaced>(placed => _roles.Host(placed.Slot, placed.Node));
+        Receive<SlotsLost>(lost =>
+        {
+            foreach (var slot in lost.Slots)
+                _roles.Lose(slot);
+            _pools.Lose(lost.Slots);
+            _barrier.Forget(answer => lost.Slots.Any(slot => answer.EndsWith(' ' + slot, StringComparison.Ordinal)));
+        });
+        // Rarer and rarer: what takes its time is not lost.
+        Receive<AskAgain>(_ =>
+        {
+            _ticks++;
+            if (BitOperations.IsPow2(_ticks))
+                _barrier.AskAgain();
+        });
     }
 
     // ---- Beginning ----
@@ -115,7 +156,8 @@ internal sealed partial class IterationActor : ReceiveActor
         var canEvaluate = IsOnline ? EvaluationPrompts > 0 : _facts[RoleSlots.Batches].HeldOut.Count > 0;
         _schedule = new Schedule(
             iterations, _flow.Definition.MaxIterations, Plan.EvaluateEvery, canEvaluate, _flow.Definition.CheckpointEvery);
-        _training = new TrainingRoute(_roles.Trainers, _roles.Trainers.Keys.Max(trainer => trainer.Rank) + 1, iterations);
+        var trainers = _roles.Trainers;
+        _training = new TrainingRoute(trainers, trainers.Keys.Max(trainer => trainer.Rank) + 1, iterations);
         var remarks = _facts.Values.SelectMany(facts => facts.Remarks).ToArray();
         _flow.Run.Tell(new FlowOpened(_flow.Epoch, _iteration + 1, iterations, remarks));
 
@@ -130,12 +172,18 @@ internal sealed partial class IterationActor : ReceiveActor
     private void Next()
     {
         if (!_schedule.EndsAfter(_iteration, IsStopping))
-            Train(_iteration + 1);
-        else if (_lastSaved < _iteration)
-            SaveState();
+            SwapIfDue(() => Train(_iteration + 1));
+        else if (_saver.LastSaved < _iteration)
+            _saver.Save(StateNow, Next);
         else
-            WhenWritten(End);
+            _saver.WhenWritten(End);
     }
+
+    private RunState StateNow => new(_iteration, _flow.Epoch, _totals, new Dictionary<string, StateImage>())
+    {
+        OwesMeasurement = _owesMeasurement,
+        Score = _score?.Of(_iteration),
+    };
 
     private void Train(long iteration)
     {
@@ -145,27 +193,36 @@ internal sealed partial class IterationActor : ReceiveActor
         _numbers.Add("train/overflow_steps", 0);
         if (!IsOnline && iteration == (_from?.Iteration ?? 0) + 1)
             _numbers.Set(_facts[RoleSlots.Batches].Metrics);
-        Await(
+        _verdict = null;
+        _watch.Begin(iteration, BatchPurpose.Train, Math.Max(_training.Ranks, IsOnline ? BatchesOf(Plan.PromptsPerIteration, Plan.AnswersPerPrompt) : 1));
+        AwaitAsked(
             [$"built {iteration}", .. _training.Trainers.Keys.Select(trainer => $"trained {iteration} {trainer}")],
-            () => Publish(EndIteration));
-        if (IsOnline)
-            OpenTraining();
-        else
-            _roles.Batches.Tell(new StartBatch(iteration, _training));
+            () => Publish(EndIteration),
+            () =>
+            {
+                if (IsOnline)
+                    OpenTraining();
+                else
+                    _roles.Batches.Tell(new StartBatch(iteration, _training));
+                TellVerdict();
+            });
     }
 
     private void StartWindow(BatchPurpose purpose, int prompts, int answers)
     {
-        var batches = WindowPlan.Cut(prompts, answers, Plan.RowsPerBatch).Length;
-        var route = new Route(_roles.Prompts, _roles.Rollout, _roles.Scorers, _roles.Experience, _training);
-        _roles.Prompts.Tell(new StartIteration(new Window(_iteration, purpose, batches, route), prompts, answers, Plan.RowsPerBatch));
+        var route = new Route(_roles.Prompts, [], _roles.Experience, _training);
+        _roles.Prompts.Tell(new StartIteration(new Window(_iteration, purpose, BatchesOf(prompts, answers), route), prompts, answers, Plan.RowsPerBatch));
+        if (_barrier.Repeats > 0)
+            _roles.Experience.Tell(new ResendWindow(new BatchId(_iteration, 0, purpose)));
     }
+
+    private int BatchesOf(int prompts, int answers) => WindowPlan.Cut(prompts, answers, Plan.RowsPerBatch).Length;
 
     private void Step(BatchId batch, StepGate gate)
     {
         if (batch.Iteration != _iteration)
         {
-            _log.Debug("{0}: dropped a late step.", batch);
+            RunTelemetry.Late(_log, $"{batch}: dropped a late step.");
             return;
         }
 
@@ -179,7 +236,14 @@ internal sealed partial class IterationActor : ReceiveActor
                 + $"{string.Join(", ", verdict.Overflowed)} are not finite; all models skip the step.");
         }
 
-        _gate = gate.Next();
+        (_gate, _verdict) = (gate.Next(), verdict);
+        TellVerdict();
+    }
+
+    private void TellVerdict()
+    {
+        if (_verdict is not { } verdict)
+            return;
         foreach (var trainer in verdict.Members)
             _training.Trainers[trainer].Tell(new FinishStep(new BatchId(_iteration, trainer.Rank), verdict.Step, verdict.Apply));
     }
@@ -188,6 +252,7 @@ internal sealed partial class IterationActor : ReceiveActor
     {
         if (trained.Trainer.Rank == 0)
             _numbers.Add("timing/learn_s", trained.Took.TotalSeconds);
+        _numbers.Idle.Add(RoleSlots.Of(trained.Trainer with { Rank = 0 }), trained.Took.TotalSeconds / _training.Ranks);
         _numbers.SetShare(trained.Trainer.Rank, trained.Metrics);
         Arrive($"trained {trained.Batch.Iteration} {trained.Trainer}");
     }
@@ -195,20 +260,27 @@ internal sealed partial class IterationActor : ReceiveActor
     // Versions count updates from 1, the weights before training, so they follow from the iteration.
     private void Publish(Action then)
     {
-        if (_roles.Readers.Count == 0)
+        if (!IsOnline)
         {
             then();
             return;
         }
 
-        Await(Plan.ModelsTrained.SelectMany(model => _roles.Readers.Keys.Select(reader => $"load {_iteration} {model} {reader}")), then);
-        foreach (var (trainer, actor) in _training.Trainers)
-            actor.Tell(new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, trainer.Rank == 0 ? [.. _roles.Readers.Values] : []));
+        _numbers.PublishBegan();
+        var readers = _roles.Readers;
+        AwaitAsked(
+            Plan.ModelsTrained.SelectMany(model => readers.Keys.Select(reader => $"load {_iteration} {model} {reader}")),
+            then,
+            () =>
+            {
+                foreach (var (trainer, actor) in _training.Trainers)
+                    actor.Tell(new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, trainer.Rank == 0 ? [.. readers.Values] : []));
+            });
     }
 
     private void EndIteration()
     {
-        SetSavingTimes();
+        _saver.AddTimesTo(_numbers);
         _totals = _totals.Plus(_numbers.Size);
         _numbers.SetTotals(_totals, IsOnline ? 0 : _facts[RoleSlots.Batches].Metrics.GetValueOrDefault("data/sequences"));
         AcknowledgeTraining();
@@ -230,17 +302,19 @@ internal sealed partial class IterationActor : ReceiveActor
         }
 
         _numbers = new IterationNumbers(_iteration, BatchPurpose.Evaluate);
+        _watch.Begin(_iteration, BatchPurpose.Evaluate, IsOnline ? BatchesOf(EvaluationPrompts, answers: 1) : 1);
         if (IsOnline)
         {
-            Await([$"measured {_iteration}"], EndEvaluation);
-            StartWindow(BatchPurpose.Evaluate, EvaluationPrompts, answers: 1);
+            AwaitAsked([$"measured {_iteration}"], EndEvaluation, () => StartWindow(BatchPurpose.Evaluate, EvaluationPrompts, answers: 1));
             return;
         }
 
-        Await(_training.Trainers.Keys.Select(trainer => $"evaluated {_iteration} {trainer}"), EndEvaluation);
-        foreach (var (trainer, actor) in _training.Trainers)
-            actor.Tell(new EvaluateHeldOut(
-                _iteration, [.. _facts[RoleSlots.Batches].HeldOut.Where((_, batch) => batch % _training.Ranks == trainer.Rank)]));
+        AwaitAsked(_training.Trainers.Keys.Select(trainer => $"evaluated {_iteration} {trainer}"), EndEvaluation, () =>
+        {
+            foreach (var (trainer, actor) in _training.Trainers)
+                _flow.Post(actor, new EvaluateHeldOut(
+                    _iteration, [.. _facts[RoleSlots.Batches].HeldOut.Where((_, batch) => batch % _training.Ranks == trainer.Rank)]));
+        });
     }
 
     private void EndEvaluation()
@@ -249,118 +323,23 @@ internal sealed partial class IterationActor : ReceiveActor
         KeepState();
     }
 
-    private void Report()
-    {
-        var report = _numbers.Report();
-        _score?.Take(report);
-        _flow.Run.Tell(new IterationEnded(_flow.Epoch, report));
-    }
-
-    // ---- Keeping state ----
-
     private void KeepState()
     {
-        if ((_lastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping)) || HasPaidDebt)
-            SaveState();
-        else if (HasRoom && _safePoints.IsDue(Stopwatch.GetElapsedTime(_lastSafePoint)))
-            Capture(state => KeepSafePoint(state, Next));
+        // A checkpoint that was resumed from and lacked its measurement has no score and would be measured again: it is written anew.
+        var hasPaidDebt = _from is { OwesMeasurement: true } && _from.Iteration == _iteration && !_owesMeasurement;
+        if ((_saver.LastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping)) || hasPaidDebt)
+            _saver.Save(StateNow, Next);
         else
-            Next();
+            _saver.KeepSafePoint(StateNow, Next);
     }
 
-    // A checkpoint that was resumed from and lacked its measurement has no score and would be measured again: it is written anew.
-    private bool HasPaidDebt => _from is { OwesMeasurement: true } && _from.Iteration == _iteration && !_owesMeasurement;
-
-    private bool HasRoom => _spare is not null || _copies < MostCopies;
-
-    private void SetFree(SpareState spare)
+    private void Report()
     {
-        _spare = spare.State;
-        if (_awaited.Contains(Free))
-            Arrive(Free);
-    }
-
-    // Training goes on when the copy is made. A disk that is slower than the training holds it up here.
-    private void SaveState()
-    {
-        var started = Stopwatch.GetTimestamp();
-        var waits = _isWriting;
-        WhenWritten(() =>
-        {
-            if (waits)
-                _waitSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            WhenFree(() => Capture(Save));
-        });
-    }
-
-    // The supervisor may not have come to give the older copy back: short iterations are quicker than it.
-    private void WhenFree(Action then)
-    {
-        if (HasRoom)
-            then();
-        else
-            Await([Free], then);
-    }
-
-    private void Capture(Action<RunState> then)
-    {
-        var started = Stopwatch.GetTimestamp();
-        var spare = _spare;
-        _spare = null;
-        if (spare is null)
-            _copies++;
-        var images = _roles.Stateful.Keys.ToDictionary(
-            slot => slot, slot => spare?.Images.GetValueOrDefault(slot) ?? new StateImage(slot, _flow.Definition.RunFolder));
-        var state = new RunState(_iteration, _flow.Epoch, _totals, images) { OwesMeasurement = _owesMeasurement, Score = _score?.Of(_iteration) };
-        Await(images.Keys.Select(slot => $"captured {_iteration} {slot}"), () =>
-        {
-            _safePoints = _safePoints.Taken(Stopwatch.GetElapsedTime(started));
-            then(state);
-        });
-        foreach (var (slot, actor) in _roles.Stateful)
-            actor.Tell(new CaptureState(_iteration, images[slot]));
-    }
-
-    private void Save(RunState state)
-    {
-        if (!_owesMeasurement && _score?.Remark(_iteration) is { } remark)
-            _flow.Note("checkpoint", remark);
-        (_lastSaved, _isWriting) = (state.Iteration, true);
-        _flow.Run.Tell(new CheckpointDue(_flow.Epoch, state));
-        KeepSafePoint(state, Next);
-    }
-
-    private void Saved(CheckpointSaved saved)
-    {
-        _isWriting = false;
-        _saveSeconds += saved.Took.TotalSeconds;
-        if (_awaited.Contains(Written))
-            Arrive(Written);
-    }
-
-    private void WhenWritten(Action then)
-    {
-        if (_isWriting)
-            Await([Written], then);
-        else
-            then();
-    }
-
-    private void SetSavingTimes()
-    {
-        if (_saveSeconds > 0)
-            _numbers.Add("timing/save_s", _saveSeconds);
-        if (_waitSeconds > 0)
-            _numbers.Add("timing/save_wait_s", _waitSeconds);
-        (_saveSeconds, _waitSeconds) = (0, 0);
-    }
-
-    private void KeepSafePoint(RunState state, Action then)
-    {
-        _lastSafePoint = Stopwatch.GetTimestamp();
-        if (_safePoints.Share > 0)
-            _flow.Run.Tell(new SafePointTaken(_flow.Epoch, state));
-        then();
+        _numbers.Idle.SetSlots(_roles.Readers.Keys);
+        var report = _numbers.Report();
+        _watch.End(report.Iteration, report.Purpose);
+        _score?.Take(report);
+        _flow.Run.Tell(new IterationEnded(_flow.Epoch, report));
     }
 
     // ---- Ending ----
@@ -375,26 +354,30 @@ internal sealed partial class IterationActor : ReceiveActor
         }
         var folders = Plan.ModelsTrained.ToDictionary(
             model => model, model => Path.Combine(_flow.Definition.RunFolder, "models", model));
-        Await(_training.Trainers.Keys.Select(trainer => $"exported {trainer}"),
-            () => _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: false, folders)));
-        foreach (var (trainer, actor) in _training.Trainers)
-            actor.Tell(new ExportModel(_iteration, folders[trainer.Model]));
+        AwaitAsked(
+            _training.Trainers.Keys.Select(trainer => $"exported {trainer}"),
+            () => _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: false, folders)),
+            () =>
+            {
+                foreach (var (trainer, actor) in _training.Trainers)
+                    actor.Tell(new ExportModel(_iteration, folders[trainer.Model]));
+            });
     }
 
     // ---- Waiting for several answers ----
 
-    private void Await(IEnumerable<string> answers, Action then)
+    private void AwaitAsked(IEnumerable<string> answers, Action then, Action ask)
     {
-        _awaited.Clear();
-        _awaited.UnionWith(answers);
-        _then = then;
+        _barrier.Await(answers, then, ask);
+        ask();
     }
 
     private void Arrive(string answer)
     {
-        if (!_awaited.Remove(answer))
-            _log.Debug("Dropped a late answer: {0}.", answer);
-        else if (_awaited.Count == 0)
-            _then();
+        _ticks = 0;
+        if (!_barrier.Arrive(answer))
+            RunTelemetry.Late(_log, $"Dropped a late answer: {answer}.");
     }
+
+    private sealed record AskAgain;
 }

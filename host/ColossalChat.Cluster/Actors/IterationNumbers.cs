@@ -10,6 +10,10 @@ internal sealed class IterationNumbers(long iteration, BatchPurpose purpose)
     private readonly SortedDictionary<string, double> _metrics = new(StringComparer.Ordinal);
     private IReadOnlyList<SampleRow> _samples = [];
     private WindowSize _size;
+    private long _published;
+
+    /// <summary>What the roles were busy with.</summary>
+    public IdleShares Idle { get; init; } = new();
 
     public void Set(IReadOnlyDictionary<string, double> metrics)
     {
@@ -47,9 +51,23 @@ internal sealed class IterationNumbers(long iteration, BatchPurpose purpose)
     /// <summary>Offline: until here training waited for its batch.</summary>
     public void DataArrived() => _metrics["perf/data_wait_s"] = Stopwatch.GetElapsedTime(_started).TotalSeconds;
 
+    /// <summary>From here on new weights are spread; the iteration ends when all readers have them.</summary>
+    public void PublishBegan() => _published = Stopwatch.GetTimestamp();
+
     public IterationReport Report()
     {
         var seconds = Stopwatch.GetElapsedTime(_started).TotalSeconds;
+        if (_published > 0)
+            _metrics["timing/publish_s"] = Stopwatch.GetElapsedTime(_published).TotalSeconds;
+        if (purpose == BatchPurpose.Train)
+        {
+            Idle.AddTo(_metrics, seconds);
+            RunTelemetry.TokensTrained.Add(_size.Tokens);
+            RunTelemetry.Iteration.Record(iteration);
+        }
+
+        if (_size.Written > 0)
+            RunTelemetry.TokensWritten.Add(_size.Written, Purposes.LabelOf(purpose));
         _metrics["perf/step_s"] = seconds;
         if (_size.Rows > 0)
         {

@@ -8,39 +8,46 @@ namespace ColossalChat.Cluster;
 /// Hosts one role: calls it one call at a time in a child on the dedicated dispatcher, with a time limit, and repeats the
 /// failed call on a new role when the supervisor says so. Subclasses translate messages into calls.
 /// </summary>
-internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
+internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
     where TRole : class
 {
     private const string Timer = "call";
 
     // Beyond batches and weights: opening, capturing, measuring, exporting.
     private const int Spare = 8;
-    private readonly Func<TRole> _make;
+    private readonly Func<Formation, TRole> _make;
     private readonly string? _party;
     private readonly int _capacity;
+    private readonly AnsweredCalls? _answered;
+    private readonly RoleWatch _watch;
     private Queue<RoleCall<TRole>> _waiting = new();
     private Attempt? _running;
     private IActorRef _worker;
-    private bool _isFailed;
+    private RoleFailed? _failure;
     private long _ticket;
+    private Formation _formation;
 
     /// <param name="flow">What all actors share.</param>
     /// <param name="role">The role's slot.</param>
     /// <param name="make">Makes the role.</param>
     /// <param name="repair">What a failed call takes to mend.</param>
     /// <param name="party">Those with whom the role shares turns on the device; null for none.</param>
-    protected RoleActor(FlowContext flow, string role, Func<TRole> make, Repair repair, string? party = null)
+    protected RoleActor(FlowContext flow, string role, Func<Formation, TRole> make, Repair repair, string? party = null)
     {
         (Flow, Role, Repair, _make, _party) = (flow, role, repair, make, party);
         _capacity = flow.Definition.Flow.BatchesInFlight + flow.Definition.Plan.ModelsTrained.Count + Spare;
+        _answered = flow.Definition.IsSpread ? new AnsweredCalls() : null;
+        _watch = new RoleWatch(flow, role, Context.System);
+        _formation = new Formation(flow.Epoch, flow.Cancel);
         _worker = StartWorker();
+        ReceiveSwap();
         Receive<WorkStarted>(started => Limit(started.Ticket));
         Receive<WorkDone>(Finish);
         Receive<WorkFailed>(failed => Fail(failed.Ticket, failed.Error));
         Receive<LimitPassed>(limit => GiveUp(limit.Ticket));
         Receive<GracePassed>(grace => ReportStuck(grace.Ticket));
         Receive<RestartRole>(_ => Restart());
-        Receive<Terminated>(_ => Replay());
+        Receive<Parcel>(parcel => flow.Definition.Parcels?.Open(parcel, Self, Sender));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -53,21 +60,28 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     /// <summary>What a failed call takes to mend.</summary>
     protected Repair Repair { get; set; }
 
-    protected IActorRef Iteration { get; } = Context.Parent;
+    protected IActorRef Iteration => Flow.Iteration;
 
     protected ILoggingAdapter Log { get; } = Context.GetLogger();
 
-    /// <summary>Runs a call once all calls before it are done.</summary>
+    /// <summary>
+    /// Runs a call once all calls before it are done. Where messages can be lost the same request may come twice: one that
+    /// was answered is answered again, one that is on its way answers as the newest request wants it.
+    /// </summary>
     /// <exception cref="InvalidOperationException">More calls wait than credits allow: a fault of the host itself.</exception>
     protected void Call<TResult>(
-        BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done)
+        BatchId batch, string what, Func<TRole, CancellationToken, TResult> body, Action<TResult, TimeSpan> done, long number = 0, CallSize size = default)
     {
+        var call = new RoleCall<TRole>(
+            batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)) { Number = number, Size = size };
+        if (_answered is not null && (_answered.TryRepeat(call) || IsOnItsWay(call)))
+            return;
         if (_waiting.Count >= _capacity)
             throw new InvalidOperationException(
                 $"{Role} was asked to {what} (batch {batch}) while {_waiting.Count} calls wait; flow.batches-in-flight = "
                 + $"{Flow.Definition.Flow.BatchesInFlight} allows {_capacity}. Somebody sends without a credit.");
-        _waiting.Enqueue(new RoleCall<TRole>(
-            batch, what, (role, cancel) => body(role, cancel), (result, took) => done((TResult)result!, took)));
+        _waiting.Enqueue(call);
+        _watch.Waiting(_waiting.Count);
         StartNext();
     }
 
@@ -75,36 +89,69 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     protected virtual IEnumerable<RoleCall<TRole>> AfterRestart() => [];
 
     /// <summary>Logs a message that came too late to matter.</summary>
-    protected void DropLate(object message, BatchId batch) =>
+    protected void DropLate(object message, BatchId batch)
+    {
+        RunTelemetry.Late(Role);
         Log.Debug("{0}: dropped late {1} of {2}.", batch, message.GetType().Name, Role);
+    }
+
+    private SharedDevice Device => new(Flow.Definition.Devices, Flow.Definition.Device, _party);
 
     private IActorRef StartWorker()
     {
-        var (make, grace) = (_make, Flow.Definition.Flow.CancelGrace);
-        var device = new SharedDevice(Flow.Definition.Devices, Flow.Definition.Device, _party);
-        return Context.ActorOf(Props.Create(() => new RoleWorker<TRole>(make, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
+        var (make, formation, device, grace) = (_make, _formation, Device, Flow.Definition.Flow.CancelGrace);
+        Func<TRole> makeNow = () => make(formation);
+        return Context.ActorOf(Props.Create(() => new RoleWorker<TRole>(makeNow, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
+    }
+
+    private bool IsOnItsWay(RoleCall<TRole> call)
+    {
+        if (_running is { } running && running.Call.Key == call.Key)
+        {
+            _running = running with { Call = running.Call with { Done = call.Done } };
+
+            // Whoever asks again may not have heard that it failed.
+            if (_failure is not null)
+                Flow.Run.Tell(_failure);
+            return true;
+        }
+
+        if (!_waiting.Any(waiting => waiting.Key == call.Key))
+            return false;
+        _waiting = new Queue<RoleCall<TRole>>(_waiting.Select(waiting => waiting.Key == call.Key ? waiting with { Done = call.Done } : waiting));
+        return true;
     }
 
     private void StartNext()
     {
-        if (_running is not null || _isFailed || !_waiting.TryDequeue(out var call))
+        if (_running is not null || _failure is not null || _isClosed || !_waiting.TryDequeue(out var call))
             return;
-        var cancel = CancellationTokenSource.CreateLinkedTokenSource(Flow.Cancel);
-        _running = new Attempt(call, ++_ticket, cancel, IsOverTime: false);
-        _worker.Tell(new Work<TRole>(_ticket, call.Body, cancel.Token));
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(_formation.Cancel);
+        _running = new Attempt(call, ++_ticket, cancel, new DeviceTurn(Device), IsOverTime: false);
+        _watch.Waiting(_waiting.Count);
+        _watch.Sent();
+        _worker.Tell(new Work<TRole>(_ticket, call.Body, _running.Turn, cancel.Token) { Call = (Role, call.Batch) });
     }
 
     // From here on, not from the request: waiting for the device is not the role's fault.
     private void Limit(long ticket)
     {
-        if (_running?.Ticket == ticket)
-            Timers.StartSingleTimer(Timer, new LimitPassed(ticket), Flow.Definition.Flow.RoleTimeout);
+        if (_running?.Ticket != ticket)
+            return;
+        _watch.Computing();
+        Timers.StartSingleTimer(Timer, new LimitPassed(ticket), Flow.Definition.Flow.RoleTimeout);
     }
 
     private void Finish(WorkDone done)
     {
         if (_running is not { } running || running.Ticket != done.Ticket)
             return;
+        if (_closing is not null)
+        {
+            Leave(running);
+            return;
+        }
+
         if (running.IsOverTime)
         {
             Fail(done.Ticket, OverTime());
@@ -113,6 +160,8 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
         End(running);
         _running = null;
+        _watch.Ended(running.Call, RoleWatch.Ok, done.Result);
+        _answered?.Remember(running.Call, done.Result, done.Took);
         running.Call.Done(done.Result, done.Took);
         StartNext();
     }
@@ -130,16 +179,41 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
     {
         if (_running is not { } running || running.Ticket != ticket)
             return;
-        Report(running, $"{OverTime().Message} It did not return within {Flow.Definition.Flow.CancelGrace} of being cancelled, "
-            + "so its thread and device are lost; start the run again with --resume latest.", Repair.None, ExitCode.Failed);
+        if (_closing is not null)
+        {
+            Lose();
+            return;
+        }
+
+        if (running.Call.Refused is not null)
+        {
+            Lose();
+            IsRefusal(running, Sentence(running, OverTime().Message));
+            return;
+        }
+
+        var stuck = $"{OverTime().Message} It did not return within {Flow.Definition.Flow.CancelGrace} of being cancelled, so its thread and device are lost";
+        if (Flow.Definition.Abandon is { } abandon)
+            abandon($"{Role} failed to {running.Call.What}: {stuck}.");
+        else
+            Report(running, $"{stuck}; start the run again with --resume latest.", Repair.None, ExitCode.Failed);
     }
 
     private void Fail(long ticket, Exception error)
     {
         if (_running is not { } running || running.Ticket != ticket)
             return;
+        if (_closing is not null)
+        {
+            Leave(running);
+            return;
+        }
+
         End(running);
+        _watch.Ended(running.Call, OutcomeOf(running), result: null, error.Message);
         if (Flow.Cancel.IsCancellationRequested)
+            return;
+        if (IsRefusal(running, Sentence(running, running.IsOverTime ? OverTime().Message : error is UserErrorException ? error.Message : $"{error.GetType().Name}: {error.Message}")))
             return;
         if (error is UserErrorException user)
             Report(running, user.Message, Repair.None, user.ExitCode);
@@ -152,15 +226,30 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     private void Report(Attempt running, string reason, Repair repair, ExitCode exitCode)
     {
-        _isFailed = true;
+        _failure = new RoleFailed(Flow.Epoch, Role, running.Call.Batch, Sentence(running, reason), repair, exitCode) { Ticket = running.Ticket };
+        Flow.Run.Tell(_failure);
+    }
+
+    private string Sentence(Attempt running, string reason)
+    {
         var batch = running.Call.Batch == default ? "" : $" (batch {running.Call.Batch})";
         var end = reason.TrimEnd() is [.., '.' or '!' or '?'] ? "" : ".";
-        Flow.Run.Tell(new RoleFailed(Flow.Epoch, Role, running.Call.Batch,
-            $"{Role} failed to {running.Call.What}{batch}: {reason.TrimEnd()}{end}", repair, exitCode));
+        return $"{Role} failed to {running.Call.What}{batch}: {reason.TrimEnd()}{end}";
+    }
+
+    // Whatever came of the call, the role is given up.
+    private void Leave(Attempt running)
+    {
+        End(running);
+        _watch.Ended(running.Call, RoleWatch.Cancelled, result: null);
+        _running = null;
+        StopWorker();
     }
 
     private void Restart()
     {
+        if (_failure is null)
+            return;
         Context.Watch(_worker);
         Context.Stop(_worker);
     }
@@ -171,7 +260,7 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         if (_running is not { } running)
             return;
         _worker = StartWorker();
-        (_running, _isFailed) = (null, false);
+        (_running, _failure) = (null, null);
         _waiting = new Queue<RoleCall<TRole>>([.. AfterRestart(), running.Call, .. _waiting]);
         StartNext();
     }
@@ -182,10 +271,13 @@ internal abstract class RoleActor<TRole> : ReceiveActor, IWithTimers
         running.Cancel.Dispose();
     }
 
+    private string OutcomeOf(Attempt running) =>
+        Flow.Cancel.IsCancellationRequested ? RoleWatch.Cancelled : running.IsOverTime ? RoleWatch.OverTime : RoleWatch.Failed;
+
     private TimeoutException OverTime() =>
         new($"No answer within flow.role-timeout = {Flow.Definition.Flow.RoleTimeout}.");
 
-    private sealed record Attempt(RoleCall<TRole> Call, long Ticket, CancellationTokenSource Cancel, bool IsOverTime);
+    private sealed record Attempt(RoleCall<TRole> Call, long Ticket, CancellationTokenSource Cancel, DeviceTurn Turn, bool IsOverTime);
 
     private sealed record LimitPassed(long Ticket);
 

@@ -1,78 +1,99 @@
+using System.Collections.Immutable;
 using Akka.Actor;
-using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
-/// <summary>The role actors of one attempt, all children of its iteration actor.</summary>
-internal sealed class RoleTable
+/// <summary>
+/// The role actors of one attempt: children of its iteration actor, or hosted by nodes. Which actor a slot has is known once
+/// its role was opened.
+/// </summary>
+/// <param name="context">The iteration actor's.</param>
+/// <param name="flow">What all actors of the attempt share.</param>
+/// <param name="from">State to go on from; null at the beginning.</param>
+internal sealed class RoleTable(IActorContext context, FlowContext flow, RunState? from)
 {
+    private readonly Dictionary<string, IActorRef?> _nodes = [];
     private readonly Dictionary<string, IActorRef> _roles = [];
     private readonly Dictionary<string, IActorRef> _stateful = [];
 
-    private RoleTable()
-    {
-    }
+    public IActorRef Prompts => _roles[RoleSlots.Prompts];
 
-    public IActorRef Prompts { get; private set; } = ActorRefs.Nobody;
+    public IActorRef Experience => _roles[RoleSlots.Experience];
 
-    public IActorRef Rollout { get; private set; } = ActorRefs.Nobody;
+    public IActorRef Batches => _roles[RoleSlots.Batches];
 
-    public IReadOnlyList<IActorRef> Scorers { get; private set; } = [];
+    /// <summary>Actors of all roles that are open, by slot.</summary>
+    public IReadOnlyDictionary<string, IActorRef> Roles => _roles;
 
-    public IActorRef Experience { get; private set; } = ActorRefs.Nobody;
-
-    public IActorRef Batches { get; private set; } = ActorRefs.Nobody;
+    /// <summary>Slots of all roles, opened or not.</summary>
+    public IEnumerable<string> Slots => _nodes.Keys;
 
     /// <summary>Every rank of each model.</summary>
-    public Dictionary<TrainerId, IActorRef> Trainers { get; } = [];
+    public IReadOnlyDictionary<TrainerId, IActorRef> Trainers => _roles
+        .Where(role => RoleSlots.RoleOf(role.Key) == RoleSlots.Trainer)
+        .ToDictionary(role => RoleSlots.TrainerOf(role.Key), role => role.Value);
 
-    /// <summary>Actors whose roles have state, by slot; known once all are opened.</summary>
+    /// <summary>Actors whose roles have state, by slot.</summary>
     public IReadOnlyDictionary<string, IActorRef> Stateful => _stateful;
 
     /// <summary>Actors that compute with published weights, by slot.</summary>
-    public Dictionary<string, IActorRef> Readers { get; } = [];
+    public IReadOnlyDictionary<string, IActorRef> Readers =>
+        _roles.Where(role => IsReader(role.Key)).ToImmutableSortedDictionary(role => role.Key, role => role.Value, StringComparer.Ordinal);
 
-    /// <summary>Slots of all roles.</summary>
-    public IEnumerable<string> Slots => _roles.Keys;
+    /// <summary>True when the slot's actor is one of another process, to which no memory of this one can be passed.</summary>
+    public bool IsElsewhere(string slot) => _nodes.GetValueOrDefault(slot) is not null;
 
-    public static RoleTable Start(IActorContext context, FlowContext flow, RunState? from)
+    public static bool IsReader(string slot) =>
+        RoleSlots.RoleOf(slot) is not (RoleSlots.Prompts or RoleSlots.Experience or RoleSlots.Batches or RoleSlots.Trainer);
+
+    /// <summary>Has a role hosted.</summary>
+    /// <param name="slot">Whose.</param>
+    /// <param name="node">The node that hosts it; null for this process.</param>
+    public void Host(string slot, IActorRef? node)
     {
-        var (table, plan, roles) = (new RoleTable(), flow.Definition.Plan, flow.Definition.Roles);
-        foreach (var (id, make) in roles.Trainers.Where(trainer => plan.ModelsTrained.Contains(trainer.Key.Model)))
-            table.Trainers[id] = table._roles[RoleSlots.Of(id)] = context.ActorOf(
-                Props.Create(() => new TrainerActor(flow, id, () => make(flow.Epoch, flow.Cancel), from)), RoleSlots.Of(id));
-
-        if (plan.Flow == FlowKind.Offline)
-            table.Batches = table._roles[RoleSlots.Batches] = context.ActorOf(
-                Props.Create(() => new BatchActor(flow, roles.Batches!, from)), RoleSlots.Batches);
+        _nodes[slot] = node;
+        if (node is null)
+            context.ActorOf(RoleProps.Of(flow, slot, from), slot);
         else
-            table.StartOnline(context, flow, from);
-        return table;
+            node.Tell(Request(slot));
     }
 
-    /// <summary>A role was opened: only now is it known whether it has state.</summary>
-    public void Opened(RoleOpened opened)
+    /// <summary>Asks again for roles that are not open yet: the request may have been lost.</summary>
+    public void HostAgain()
     {
+        foreach (var (slot, node) in _nodes.Where(node => !_roles.ContainsKey(node.Key)))
+            node?.Tell(Request(slot));
+    }
+
+    /// <summary>A role was opened: only now is it known who it is and whether it has state. False for one that was given up.</summary>
+    public bool Opened(RoleOpened opened, IActorRef actor)
+    {
+        if (!_nodes.ContainsKey(opened.Role))
+            return false;
+        _roles[opened.Role] = actor;
         if (opened.Facts.HasState)
-            _stateful[opened.Role] = _roles[opened.Role];
+            _stateful[opened.Role] = actor;
+        else
+            _stateful.Remove(opened.Role);
+        return true;
     }
 
-    private void StartOnline(IActorContext context, FlowContext flow, RunState? from)
+    /// <summary>A role's node is gone.</summary>
+    public void Lose(string slot)
     {
-        var roles = flow.Definition.Roles;
-        Prompts = _roles[RoleSlots.Prompts] = context.ActorOf(
-            Props.Create(() => new PromptActor(flow, roles.Prompts!, from)), RoleSlots.Prompts);
-        Rollout = Readers[RoleSlots.Rollout] = _roles[RoleSlots.Rollout] = context.ActorOf(
-            Props.Create(() => new RolloutActor(flow, roles.Rollout!, from)), RoleSlots.Rollout);
-        Experience = _roles[RoleSlots.Experience] = context.ActorOf(
-            Props.Create(() => new ExperienceActor(flow, roles.Experience!, from)), RoleSlots.Experience);
-        foreach (var kind in flow.Definition.Plan.ScoresNeeded)
-        {
-            var make = roles.Scorers[kind];
-            Readers[RoleSlots.Of(kind)] = _roles[RoleSlots.Of(kind)] = context.ActorOf(
-                Props.Create(() => new ScoringActor(flow, kind, make, from)), RoleSlots.Of(kind));
-        }
-
-        Scorers = [.. flow.Definition.Plan.ScoresNeeded.Select(kind => Readers[RoleSlots.Of(kind)])];
+        _nodes.Remove(slot);
+        _roles.Remove(slot);
     }
+
+    /// <summary>Who takes batches: the given readers, by role.</summary>
+    /// <param name="ready">Slots that have the newest weights.</param>
+    public Pools PoolsOf(IReadOnlySet<string> ready)
+    {
+        var pools = Readers.Where(reader => ready.Contains(reader.Key)).ToLookup(reader => RoleSlots.RoleOf(reader.Key), reader => reader.Value);
+        return new Pools(
+            [.. pools[RoleSlots.Rollout]],
+            [.. flow.Definition.Plan.ScoresNeeded.Select(kind => (IReadOnlyList<IActorRef>)[.. pools[RoleSlots.Of(kind)]])]);
+    }
+
+    private HostRole Request(string slot) => new(flow.Epoch, slot, from?.Folder ?? "", flow.Meet, flow.Run, flow.Iteration);
 }

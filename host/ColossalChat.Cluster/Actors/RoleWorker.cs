@@ -30,8 +30,10 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
     {
         try
         {
-            using var turn = _device.Take(work.Cancel);
+            using var turn = work.Turn;
+            turn.Take(work.Cancel);
             Sender.Tell(new WorkStarted(work.Ticket));
+            CurrentCall.Begin(work.Call.Role, work.Call.Batch);
             _role ??= _make();
             var started = Stopwatch.GetTimestamp();
             var result = work.Body(_role, work.Cancel);
@@ -41,11 +43,18 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
         {
             Sender.Tell(new WorkFailed(work.Ticket, error));
         }
+        finally
+        {
+            CurrentCall.End();
+        }
     }
 
     protected override void PostStop()
     {
-        if (_role is not IDisposable role)
+        // Nothing of a plugin is kept by an actor that has stopped, or its context could not be unloaded.
+        var made = _role;
+        _role = null;
+        if (made is not IDisposable role)
             return;
         try
         {
@@ -57,8 +66,6 @@ internal sealed class RoleWorker<TRole> : ReceiveActor
             // Nobody can mend it any more, and the run must end all the same.
             _log.Warning(error, "A role threw while it was disposed.");
         }
-
-        _role = null;
     }
 
     // Not under the run's own token, which is cancelled by now. A role that ignores its cancellation keeps the device for

@@ -1,4 +1,3 @@
-using Akka.Actor;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -6,22 +5,46 @@ namespace ColossalChat.Cluster;
 /// <summary>Hosts the Actor role: writes answers and sends them to all scorers and to the experience actor.</summary>
 internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
 {
-    public RolloutActor(FlowContext flow, Func<IRolloutRole> make, RunState? from)
-        : base(flow, RoleSlots.Rollout, make, from) => Receive<GenerateRollout>(Generate);
+    private const int RowsOfTrial = 4;
+    private PromptBatch? _last;
+
+    public RolloutActor(FlowContext flow, string slot, Func<IRolloutRole> make, RunState? from)
+        : base(flow, slot, make, from) => Receive<GenerateRollout>(Generate);
 
     protected override void LoadWeights(IRolloutRole role, WeightsPublication publication, CancellationToken cancel) =>
         role.LoadWeights(publication, cancel);
 
-    private void Generate(GenerateRollout request) => Call(
-        request.Batch,
-        "generate",
-        (role, cancel) => Checked(role.Generate(request.Prompts, cancel), request.Prompts),
-        (rollout, took) =>
+    protected override Action<IRolloutRole, CancellationToken>? Trial() => _last is not { } prompts ? null : (role, cancel) =>
+        Checked(role.Generate(prompts, cancel), prompts);
+
+    private void Generate(GenerateRollout request)
+    {
+        _last = FirstRows(request.Prompts);
+        Call(
+            request.Batch,
+            "generate",
+            (role, cancel) => Checked(role.Generate(request.Prompts, cancel), request.Prompts),
+            (rollout, took) =>
+            {
+                foreach (var scorer in request.Window.Route.Scorers)
+                    Flow.Post(scorer, new ScoreRollout(request.Batch, request.Window, rollout));
+                Flow.Post(request.Window.Route.Experience, new RolloutDone(request.Batch, request.Window, rollout, took));
+            });
+    }
+
+    // Enough to see that it answers; a whole batch takes as long as it takes.
+    private static PromptBatch FirstRows(PromptBatch prompts)
+    {
+        int[] rows = [.. Enumerable.Range(0, Math.Min(RowsOfTrial, prompts.Tokens.Rows))];
+        return prompts with
         {
-            foreach (var scorer in request.Window.Route.Scorers)
-                scorer.Tell(new ScoreRollout(request.Batch, request.Window, rollout));
-            request.Window.Route.Experience.Tell(new RolloutDone(request.Batch, request.Window, rollout, took));
-        });
+            Tokens = prompts.Tokens.Pick(rows),
+            PromptIds = [.. rows.Select(row => prompts.PromptIds[row])],
+            SampleIndexes = [.. rows.Select(row => prompts.SampleIndexes[row])],
+            DataJson = [.. rows.Select(row => prompts.DataJson[row])],
+            Conversations = prompts.Conversations is { } talks ? [.. rows.Select(row => talks[row])] : null,
+        };
+    }
 
     private static Rollout Checked(Rollout rollout, PromptBatch prompts) => Promises.BrokenBy(rollout, prompts) is { } broken
         ? throw new InvalidOperationException(broken)

@@ -5,7 +5,7 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 // The run's journal: one for all attempts, closed before the run's end is told.
-internal sealed partial class RunActor
+internal partial class RunActor
 {
     private IActorRef _journal = ActorRefs.Nobody;
 
@@ -13,7 +13,7 @@ internal sealed partial class RunActor
     {
         if (_definition.Journal is not { } settings || _definition.Plan.Flow != FlowKind.Online)
             return ActorRefs.Nobody;
-        _epoch = JournalReader.HighestEpoch(_definition.RunFolder);
+        Epoch = JournalReader.HighestEpoch(_definition.RunFolder);
         var (folder, needed) = (_definition.RunFolder, _definition.Plan.ScoresNeeded);
         return Context.ActorOf(Props.Create(() => new JournalActor(folder, settings, needed)).WithDispatcher(RunHocon.IoDispatcher), "journal");
     }

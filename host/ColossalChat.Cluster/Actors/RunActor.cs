@@ -8,14 +8,13 @@ namespace ColossalChat.Cluster;
 /// Supervises a run: starts attempts, decides what a failure costs, talks to the observer, and gives the run's end. An
 /// attempt that is given up is stopped with all its actors, so nothing late can reach the next one.
 /// </summary>
-internal sealed partial class RunActor : ReceiveActor, IWithTimers
+internal partial class RunActor : ReceiveActor, IWithTimers
 {
     private readonly RunDefinition _definition;
     private readonly TaskCompletionSource<RunEnd> _end;
     private readonly CancellationToken _stop;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private RestartBudget _budget;
-    private IActorRef _attempt = ActorRefs.Nobody;
     private IActorRef _writer = ActorRefs.Nobody;
     private CancellationTokenSource _cancel = new();
     private Action? _afterAttempt;
@@ -26,24 +25,26 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
     private RunState? _writing;
     private string? _checkpoint;
     private string _cause = "";
+    private (RoleFailed Failed, IActorRef Actor)? _restarted;
     private (long Iteration, BatchPurpose Purpose) _lastReported = (-1, BatchPurpose.Evaluate);
     private long _lastIteration;
     private long _lastSaved;
-    private long _epoch;
     private bool _isOpened;
 
     public RunActor(RunDefinition definition, TaskCompletionSource<RunEnd> end, CancellationToken stop)
     {
         (_definition, _end, _stop, _budget) = (definition, end, stop, RestartBudget.Of(definition.Flow.RoleRestarts));
-        Receive<FlowOpened>(opened => opened.Epoch == _epoch, Opened);
-        Receive<IterationEnded>(ended => ended.Epoch == _epoch, Report);
-        Receive<FlowNoted>(noted => noted.Epoch == _epoch, noted => Note(noted.Kind, noted.Message));
-        Receive<SafePointTaken>(taken => taken.Epoch == _epoch, Keep);
-        Receive<CheckpointDue>(due => due.Epoch == _epoch && _afterAttempt is null, Write);
+        _swaps = new RunSwaps(definition);
+        ReceiveSwaps();
+        Receive<FlowOpened>(opened => opened.Epoch == Epoch, Opened);
+        Receive<IterationEnded>(ended => ended.Epoch == Epoch, Report);
+        Receive<FlowNoted>(noted => noted.Epoch == Epoch, noted => Note(noted.Kind, noted.Message));
+        Receive<SafePointTaken>(taken => taken.Epoch == Epoch, Keep);
+        Receive<CheckpointDue>(due => due.Epoch == Epoch && !IsClosing, Write);
         Receive<CheckpointSaved>(Saved);
         Receive<CheckpointFailed>(WriteFailed);
-        Receive<RoleFailed>(failed => failed.Epoch == _epoch && _afterAttempt is null, Mend);
-        Receive<FlowEnded>(ended => ended.Epoch == _epoch && _afterAttempt is null, Finish);
+        Receive<RoleFailed>(failed => failed.Epoch == Epoch && !IsClosing, Mend);
+        Receive<FlowEnded>(ended => ended.Epoch == Epoch && !IsClosing, Finish);
         Receive<Terminated>(_ => AttemptStopped());
         Receive<GracePassed>(_ => WhenWritten(() => Complete(_verdict ?? Failed(ExitCode.Failed,
             $"{_cause}A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
@@ -51,6 +52,15 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <summary>Which attempt, from 1.</summary>
+    protected long Epoch { get; private set; }
+
+    /// <summary>The iteration actor of the attempt.</summary>
+    protected IActorRef Attempt { get; private set; } = ActorRefs.Nobody;
+
+    /// <summary>The attempt is being given up, or is over.</summary>
+    protected bool IsClosing => _afterAttempt is not null;
 
     protected override void PreStart()
     {
@@ -62,6 +72,7 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
 
         _writer = Context.ActorOf(
             Props.Create(() => new CheckpointActor(_definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
+        _swaps.Start(Context);
         try
         {
             _journal = StartJournal();
@@ -108,27 +119,55 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
         (_checkpoint, _lastSaved, _lastIteration) = (checkpoint.Folder, state.Iteration, state.Iteration);
 
         // Above every attempt that there was, not only above the checkpoint's: two branches of a run must not share a number.
-        _epoch = Math.Max(Math.Max(state.Epoch, _epoch), Checkpoints.HighestEpoch(_definition.RunFolder));
+        Epoch = Math.Max(Math.Max(state.Epoch, Epoch), Checkpoints.HighestEpoch(_definition.RunFolder));
         Note("resumed", $"Continues after iteration {state.Iteration} from {checkpoint.Folder}.");
         return state;
     }
 
-    private void StartAttempt(RunState? from)
+    /// <summary>Starts an attempt, with all roles in this process.</summary>
+    /// <param name="from">State to go on from; null at the beginning.</param>
+    protected virtual void StartAttempt(RunState? from) =>
+        StartAttempt(from, RoleProps.SlotsOf(_definition.Plan, _definition.Roles).ToDictionary(slot => slot, _ => (IActorRef?)null), meet: "");
+
+    /// <summary>Starts an attempt.</summary>
+    /// <param name="from">State to go on from; null at the beginning.</param>
+    /// <param name="places">The node of each role slot; null for this process.</param>
+    /// <param name="meet">Where trainer ranks of several nodes meet; empty when they are all here.</param>
+    protected void StartAttempt(RunState? from, IReadOnlyDictionary<string, IActorRef?> places, string meet)
     {
-        _epoch++;
+        Epoch++;
         _cancel.Dispose();
         _cancel = new CancellationTokenSource();
-        _safePoint = _definition.Flow.SafePointShare > 0 ? from : null;
-        _journal.Tell(new BeginEpoch(_epoch, from?.Iteration ?? 0));
-        var (flow, lastSaved) = (new FlowContext(_definition, Self, _epoch, _cancel.Token, _stop) { Journal = _journal }, _lastSaved);
-        _attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved)), $"iteration-{_epoch}");
-        Context.Watch(_attempt);
+        _safePoint = _definition is { IsSpread: false, Flow.SafePointShare: > 0 } ? from : null;
+        UndoSwap();
+        BeforeAttempt();
+        _journal.Tell(new BeginEpoch(Epoch, from?.Iteration ?? 0));
+        var (flow, lastSaved) = (new FlowContext(_definition, Self, ActorRefs.Nobody, Epoch, _cancel.Token, _stop) { Meet = meet, Journal = _journal }, _lastSaved);
+        Attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved, places)), $"iteration-{Epoch}");
+        Context.Watch(Attempt);
     }
+
+    /// <summary>Attempts up to this one were begun by others.</summary>
+    protected void CountFrom(long epoch) => Epoch = Math.Max(Epoch, epoch);
+
+    /// <summary>An attempt has its number and begins.</summary>
+    protected virtual void BeforeAttempt()
+    {
+    }
+
+    /// <summary>An attempt is over, before anything follows it.</summary>
+    protected virtual void AfterAttempt()
+    {
+    }
+
+    /// <summary>The state of a checkpoint, as far as this process needs it.</summary>
+    protected virtual RunState Read(string checkpoint) => Checkpoints.Open(checkpoint).State;
 
     // ---- What the attempt says ----
 
     private void Opened(FlowOpened opened)
     {
+        _swaps.Hand(Attempt);
         if (_isOpened)
             return;
         _isOpened = true;
@@ -167,6 +206,7 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
             return;
         _lastReported = (report.Iteration, report.Purpose);
         Observe(observer => observer.Reported(report));
+        _swaps.Look();
     }
 
     private void Keep(SafePointTaken taken)
@@ -194,11 +234,11 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
         Note("checkpoint", $"Iteration {saved.Iteration} is saved in {saved.Folder}.");
         foreach (var remark in saved.Remarks)
             Note("checkpoint", remark);
-        if (_afterAttempt is null)
+        if (!IsClosing)
         {
             if (state is not null && !ReferenceEquals(state, _safePoint))
-                _attempt.Tell(new SpareState(state));
-            _attempt.Tell(saved);
+                Attempt.Tell(new SpareState(state));
+            Attempt.Tell(saved);
         }
         else if (state is not null && !ReferenceEquals(state, _safePoint))
         {
@@ -210,8 +250,11 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
 
     private void WriteFailed(CheckpointFailed failed)
     {
+        var state = _writing;
         _writing = null;
-        if (_afterAttempt is null)
+        if (_definition.IsSpread)
+            Skip(state!, failed);
+        else if (!IsClosing)
             Fail(failed.ExitCode, failed.Reason);
         else if (_verdict?.Failure is null)
         {
@@ -221,6 +264,16 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
         }
 
         WriteEnded();
+    }
+
+    // A run on several nodes goes on: the checkpoint before this one is as good, only longer ago.
+    private void Skip(RunState state, CheckpointFailed failed)
+    {
+        Note("checkpoint", IsClosing ? $"The checkpoint of iteration {state.Iteration} was not finished." : failed.Reason);
+        if (IsClosing)
+            return;
+        Attempt.Tell(new SpareState(state));
+        Attempt.Tell(new CheckpointSkipped(_lastSaved, failed.Reason));
     }
 
     private void WriteEnded()
@@ -250,6 +303,14 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
 
     private void Mend(RoleFailed failed)
     {
+        // Told twice: what was said to it may have been lost.
+        if (_restarted is { } restarted && restarted.Failed == failed)
+        {
+            restarted.Actor.Tell(new RestartRole());
+            return;
+        }
+
+        RunTelemetry.Failed(failed);
         _budget = _budget.Spend(failed.Role, Context.System.Scheduler.Now);
         if (failed.Repair == Repair.None)
             Fail(failed.ExitCode, failed.Reason);
@@ -259,36 +320,43 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
         else if (failed.Repair == Repair.Restart)
         {
             Note("restart", $"{failed.Reason} The role is made anew and batch {failed.Batch} is repeated.");
+            _restarted = (failed, Sender);
             Sender.Tell(new RestartRole());
         }
         else
-            Rewind(failed);
+            Rewind(failed.Reason);
     }
 
-    private void Rewind(RoleFailed failed)
+    /// <summary>Gives the attempt up and goes on from the last state.</summary>
+    /// <param name="reason">What happened, a whole sentence.</param>
+    protected void Rewind(string reason)
     {
-        if (_safePoint is null && _definition.Flow.SafePointShare <= 0 && _checkpoint is null && _writing is null)
+        if (!_definition.IsSpread && _safePoint is null && _definition.Flow.SafePointShare <= 0 && _checkpoint is null && _writing is null)
         {
-            Fail(ExitCode.Failed, $"{failed.Reason} There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved. "
+            Fail(ExitCode.Failed, $"{reason} There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved. "
                 + "Start the run again with flow.safe-point-share or run.checkpoint-every above 0.");
             return;
         }
 
         // Should the attempt not end, this is why it was to.
-        _cause = failed.Reason + " ";
+        _cause = reason + " ";
         CloseAttempt(() =>
         {
             // Without any state nothing was trained yet, and new roles are as good as the first.
-            var state = _safePoint ?? (_checkpoint is null ? null : Checkpoints.Open(_checkpoint).State);
-            Note("restart", $"{failed.Reason} All roles are made anew and the run goes on after iteration {state?.Iteration ?? 0}.");
+            var state = _safePoint ?? (_checkpoint is null ? null : Read(_checkpoint));
+            Note("restart", $"{reason} All roles are made anew and the run goes on after iteration {state?.Iteration ?? 0}.");
             StartAttempt(state);
         });
     }
 
-    private void Fail(ExitCode exitCode, string reason)
+    /// <summary>Ends the run.</summary>
+    protected void Fail(ExitCode exitCode, string reason)
     {
         _verdict = Failed(exitCode, reason);
-        CloseAttempt(() => Complete(_verdict));
+        if (Attempt.IsNobody())
+            Complete(_verdict);
+        else
+            CloseAttempt(() => Complete(_verdict));
     }
 
     private string WayOn() => _checkpoint is null && _writing is null && !HasUnsavedState
@@ -305,13 +373,15 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
     {
         _afterAttempt = then;
         _cancel.Cancel();
-        Context.Stop(_attempt);
+        Context.Stop(Attempt);
         Timers.StartSingleTimer("grace", new GracePassed(), _definition.Flow.CancelGrace);
     }
 
     private void AttemptStopped()
     {
         Timers.Cancel("grace");
+        Attempt = ActorRefs.Nobody;
+        AfterAttempt();
         _afterAttempt ??= () => Complete(Failed(ExitCode.Failed,
             $"The flow failed: {_attemptError?.Message ?? "its actors were stopped from outside"}"));
         WhenWritten(GoOn);
@@ -354,29 +424,6 @@ internal sealed partial class RunActor : ReceiveActor, IWithTimers
         {
             _log.Warning(error, "The state of iteration {0} could not be saved after the failure.", state.Iteration);
             return end;
-        }
-    }
-
-    // ---- The observer ----
-
-    private void Note(string kind, string message) => Observe(observer => observer.Noted(kind, message));
-
-    private void Observe(Action<IRunObserver> tell)
-    {
-        try
-        {
-            tell(_definition.Observer);
-        }
-        catch (Exception error)
-        {
-            _log.Error(error, "The run's observer failed.");
-            if (_afterAttempt is not null || _attempt.IsNobody())
-                return;
-            if (error is IOException or UnauthorizedAccessException)
-                Fail(ExitCode.Resource, $"What happens in the run could not be recorded: {error.Message} "
-                    + "Make room or make the run folder writable, then go on with --resume latest.");
-            else
-                Fail(ExitCode.Failed, $"What happens in the run could not be recorded: {error.Message}");
         }
     }
 

@@ -1,4 +1,3 @@
-using Akka.Actor;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -8,9 +7,10 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
 {
     private readonly ScoreKind _kind;
     private readonly HashSet<string> _noted = [];
+    private Rollout? _last;
 
-    public ScoringActor(FlowContext flow, ScoreKind kind, Func<IScoringRole> make, RunState? from)
-        : base(flow, RoleSlots.Of(kind), make, from)
+    public ScoringActor(FlowContext flow, string slot, ScoreKind kind, Func<IScoringRole> make, RunState? from)
+        : base(flow, slot, make, from)
     {
         _kind = kind;
         Receive<ScoreRollout>(Score);
@@ -19,15 +19,22 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
     protected override void LoadWeights(IScoringRole role, WeightsPublication publication, CancellationToken cancel) =>
         role.LoadWeights(publication, cancel);
 
-    private void Score(ScoreRollout request) => Call(
-        request.Batch,
-        "score",
-        (role, cancel) => Checked(role.Score(request.Rollout, cancel), request.Rollout),
-        (scores, took) =>
-        {
-            NoteFailures(request.Batch, scores);
-            request.Window.Route.Experience.Tell(new RolloutScored(request.Batch, request.Window, scores, took));
-        });
+    protected override Action<IScoringRole, CancellationToken>? Trial() => _last is not { } rollout ? null : (role, cancel) =>
+        Checked(role.Score(rollout, cancel), rollout);
+
+    private void Score(ScoreRollout request)
+    {
+        _last = request.Rollout;
+        Call(
+            request.Batch,
+            "score",
+            (role, cancel) => Checked(role.Score(request.Rollout, cancel), request.Rollout),
+            (scores, took) =>
+            {
+                NoteFailures(request.Batch, scores);
+                Flow.Post(request.Window.Route.Experience, new RolloutScored(request.Batch, request.Window, scores, took));
+            });
+    }
 
     // Once for each reason: a role that fails on every batch would flood the log.
     private void NoteFailures(BatchId batch, Scores scores)

@@ -11,9 +11,10 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
 {
     private readonly TrainerId _id;
     private Running? _running;
+    private TrainRequest? _last;
 
-    public TrainerActor(FlowContext flow, TrainerId id, Func<ITrainerRole> make, RunState? from)
-        : base(flow, RoleSlots.Of(id), make, from, party: id.Model)
+    public TrainerActor(FlowContext flow, TrainerId id, Func<long, CancellationToken, ITrainerRole> make, RunState? from)
+        : base(flow, RoleSlots.Of(id), formation => make(formation.Number, formation.Cancel), from, PartyOf(flow, id))
     {
         _id = id;
         Receive<TrainShard>(Begin);
@@ -23,19 +24,27 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         Receive<ExportModel>(Export);
     }
 
+    // Ranks of one model wait for each other while they compute. When they are in several processes, each with a device of its
+    // own, those of two models must not take turns either: one process would begin with one model and another with the other.
+    private static string PartyOf(FlowContext flow, TrainerId id) => flow.Definition.IsSpread ? RoleSlots.Trainer : id.Model;
+
     private void Begin(TrainShard shard)
     {
-        _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero);
+        if (_running?.Batch != shard.Batch)
+            _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero, CallSize.Of(shard.Request.Experience));
+        _last = shard.Request;
         Call(
             shard.Batch,
             "begin",
             (role, _) => role.Begin(shard.Request),
             (steps, took) =>
             {
-                _running = _running with { Steps = steps, Took = took };
+                if (_running.Steps == 0)
+                    _running = _running with { Steps = steps, Took = took };
                 Iteration.Tell(new ShardBegun(shard.Batch, _id, steps));
                 ComputeOrEnd(shard.Batch, step: 0);
-            });
+            },
+            size: _running.Size);
     }
 
     private void ComputeOrEnd(BatchId batch, int step)
@@ -48,7 +57,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
             {
                 _running = _running with { Took = _running.Took + took };
                 Iteration.Tell(new StepComputed(batch, _id, step, isFinite));
-            });
+            }, size: _running.Size);
     }
 
     private void Finish(FinishStep finish)
@@ -100,11 +109,26 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         },
         (folder, _) => Iteration.Tell(new ModelExported(export.Iteration, _id, folder)));
 
+    // Its first step, which is then dropped; all ranks do it together.
+    protected override Action<ITrainerRole, CancellationToken>? Trial() => _last is not { } request ? null : (role, cancel) =>
+    {
+        if (role.Begin(request) > 0)
+        {
+            var isFinite = role.Compute(0, cancel);
+            role.Finish(0, apply: false);
+            if (!isFinite)
+                throw new InvalidOperationException("Its loss or its gradients are not finite.");
+        }
+
+        if (role.End().FirstOrDefault(metric => !double.IsFinite(metric.Value)) is { Key: { } name } odd)
+            throw new InvalidOperationException($"Its metric {name} is {odd.Value}; it must be finite.");
+    };
+
     // However many ranks there were: each finds its part in what all of them wrote.
     protected override IStateReader StateOf(RunState from) => new JoinedState(Role, [.. from.Images
         .Where(image => RoleSlots.IsRankOf(image.Key, _id.Model))
         .OrderBy(image => image.Key, StringComparer.Ordinal)
         .Select(image => image.Value)]);
 
-    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took);
+    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took, CallSize Size);
 }

@@ -11,7 +11,7 @@ internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
     private ImmutableSortedDictionary<string, WeightsPublication> _newest = ImmutableSortedDictionary<string, WeightsPublication>.Empty;
 
     protected WeightReaderActor(FlowContext flow, string role, Func<TRole> make, RunState? from)
-        : base(flow, role, make, from) => Receive<WeightsReady>(Load);
+        : base(flow, role, _ => make(), from) => Receive<WeightsReady>(Load);
 
     protected abstract void LoadWeights(TRole role, WeightsPublication publication, CancellationToken cancel);
 
@@ -31,7 +31,7 @@ internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
         _newest = _newest.SetItem(publication.Model, publication);
         Call(
             new BatchId(ready.Iteration, 0),
-            "load weights",
+            $"load weights of {publication.Model}",
             (role, cancel) => Take(role, publication, cancel),
             (_, _) => Iteration.Tell(new WeightsLoaded(ready.Iteration, Role, publication)));
     }

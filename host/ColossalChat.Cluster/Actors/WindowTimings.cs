@@ -6,7 +6,14 @@ namespace ColossalChat.Cluster;
 /// <summary>Seconds that the roles of one window took, summed over its batches.</summary>
 internal sealed class WindowTimings
 {
-    private readonly Dictionary<string, double> _seconds = [];
+    private readonly Dictionary<string, double> _seconds;
+
+    public WindowTimings()
+        : this([])
+    {
+    }
+
+    private WindowTimings(Dictionary<string, double> seconds) => _seconds = seconds;
 
     public static string NameOf(ScoreKind kind) => kind switch
     {
@@ -21,10 +28,19 @@ internal sealed class WindowTimings
         _seconds[metric] = _seconds.GetValueOrDefault(metric) + took.TotalSeconds;
     }
 
+    /// <summary>Further numbers of the window, by metric.</summary>
+    public void Add(IReadOnlyDictionary<string, double> metrics)
+    {
+        foreach (var (metric, value) in metrics)
+            _seconds[metric] = value;
+    }
+
+    /// <summary>These and one more; the same window may be told twice, so these stay as they are.</summary>
     public WindowTimings With(string name, TimeSpan took)
     {
-        Add(name, took);
-        return this;
+        var more = new WindowTimings(new Dictionary<string, double>(_seconds));
+        more.Add(name, took);
+        return more;
     }
 
     public IReadOnlyDictionary<string, double> MergedInto(IReadOnlyDictionary<string, double> metrics) =>

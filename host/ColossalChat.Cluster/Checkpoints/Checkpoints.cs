@@ -17,7 +17,12 @@ public static class Checkpoints
     public static void Recover(string runFolder, Action<string>? remark = null) => CheckpointWriter.Recover(FolderOf(runFolder), remark ?? (_ => { }));
 
     /// <summary>The newest whole checkpoint of a run, read. Changes nothing.</summary>
-    public static CheckpointChoice Latest(string runFolder)
+    public static CheckpointChoice Latest(string runFolder) => Newest(runFolder, Open);
+
+    /// <summary>The same without the trainers' states, which nodes read where they need them.</summary>
+    public static CheckpointChoice LatestForCoordinator(string runFolder) => Newest(runFolder, SpreadOptions.Read);
+
+    private static CheckpointChoice Newest(string runFolder, Func<string, Checkpoint> open)
     {
         var skipped = new List<string>();
 
@@ -26,7 +31,7 @@ public static class Checkpoints
         {
             try
             {
-                return new CheckpointChoice(Open(folder), skipped);
+                return new CheckpointChoice(open(folder), skipped);
             }
             catch (UserErrorException error)
             {
@@ -51,7 +56,13 @@ public static class Checkpoints
 
     /// <summary>Reads one checkpoint into memory, each file once, and checks all of it on the way.</summary>
     /// <exception cref="UserErrorException">It is missing, torn or corrupted; the message says which file and why.</exception>
-    public static Checkpoint Open(string folder)
+    public static Checkpoint Open(string folder) => Open(folder, _ => true);
+
+    /// <summary>Reads of one checkpoint the states of some roles.</summary>
+    /// <param name="folder">The checkpoint's.</param>
+    /// <param name="isWanted">Tells by its slot whether a role's state is read.</param>
+    /// <exception cref="UserErrorException">As above.</exception>
+    internal static Checkpoint Open(string folder, Func<string, bool> isWanted)
     {
         try
         {
@@ -60,10 +71,11 @@ public static class Checkpoints
             var images = files.Keys
                 .Where(path => path.EndsWith("/" + StateIndex.FileName, StringComparison.Ordinal))
                 .Select(path => path[..^(StateIndex.FileName.Length + 1)])
+                .Where(isWanted)
                 .ToDictionary(role => role, role => ReadRole(folder, role, files));
             return new Checkpoint(
                 folder,
-                new RunState(manifest.Iteration, manifest.Epoch, manifest.Totals, images) { OwesMeasurement = manifest.OwesMeasurement, Score = manifest.Score });
+                new RunState(manifest.Iteration, manifest.Epoch, manifest.Totals, images) { OwesMeasurement = manifest.OwesMeasurement, Score = manifest.Score, Folder = folder });
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

@@ -7,6 +7,9 @@ namespace ColossalChat.Cluster;
 /// <param name="Images">State of each stateful role by slot.</param>
 public sealed record RunState(long Iteration, long Epoch, RunTotals Totals, IReadOnlyDictionary<string, StateImage> Images)
 {
+    /// <summary>Folder of the checkpoint that it is; null for one that is only in memory.</summary>
+    public string? Folder { get; init; }
+
     /// <summary>The iteration's measurement was due and was left out to stop sooner; whoever continues makes it first.</summary>
     public bool OwesMeasurement { get; init; }
 

@@ -1,6 +1,7 @@
 using System.IO.Hashing;
 using System.Runtime.ExceptionServices;
 using System.Text.Json;
+using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
@@ -28,6 +29,21 @@ internal static class ShardWriter
             thread.Join();
         shards.FirstOrDefault(shard => shard.Failure is not null)?.Failure!.Throw();
         return [.. shards.SelectMany(shard => shard.Files)];
+    }
+
+    /// <summary>Writes one role's files where somebody else wants them, and puts them on the disk.</summary>
+    /// <param name="image">The state.</param>
+    /// <param name="dataFile">Gets the bytes of all tensors.</param>
+    /// <param name="indexFile">Gets <paramref name="index"/>.</param>
+    /// <param name="index">Tells what lies where in the data file.</param>
+    /// <returns>The data file.</returns>
+    public static WrittenFile WriteFiles(StateImage image, string dataFile, string indexFile, ReadOnlySpan<byte> index)
+    {
+        var folder = Path.GetDirectoryName(dataFile)!;
+        Directory.CreateDirectory(folder);
+        var data = WriteTensors(folder, Path.GetFileName(dataFile), image);
+        WriteFile(folder, Path.GetRelativePath(folder, indexFile), index);
+        return new WrittenFile(data.Bytes, data.Hash);
     }
 
     /// <summary>Writes a file and puts it on the disk.</summary>

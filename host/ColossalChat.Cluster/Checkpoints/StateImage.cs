@@ -26,6 +26,13 @@ public sealed class StateImage(string role, string? folder = null) : IStateTaker
     /// <summary>Names of the JSON documents.</summary>
     public IReadOnlyList<string> JsonNames => [.. _json.Keys];
 
+    /// <summary>What it holds, in the order in which it was written.</summary>
+    internal IReadOnlyList<KeptTensor> Tensors =>
+        [.. _tensors.Select(tensor => new KeptTensor(tensor.Key, tensor.Value.Type, tensor.Value.Shape, tensor.Value.Data.Length))];
+
+    /// <summary>Its documents by name.</summary>
+    internal IReadOnlyDictionary<string, string> Documents => new Dictionary<string, string>(_json);
+
     /// <summary>The whole state, when somebody else keeps it.</summary>
     internal IKeptState? Kept { get; private set; }
 

@@ -41,6 +41,12 @@ internal static class Promises
             ?? Enumerable.Range(0, rollout.Rows).Select(row => OddOutcome(scores, row)).FirstOrDefault(odd => odd is not null);
     }
 
+    /// <summary>What is wrong with experience, in one sentence; null when nothing is.</summary>
+    public static string? BrokenBy(ExperienceWindow built) => built.PerRank
+        .SelectMany(share => share.Columns, (share, column) => (column.Key, column.Value))
+        .Select(column => Enumerable.Range(0, column.Value.Rows).Select(row => OddNumber(column.Key, column.Value, row)).FirstOrDefault(odd => odd is not null))
+        .FirstOrDefault(odd => odd is not null);
+
     // A row without a value keeps the shape too: whoever joins the parts takes rows by their offsets.
     private static string? OddScoreShape(Scores scores, Rollout rollout)
     {

@@ -23,6 +23,9 @@ internal sealed record WindowJoin(
             ? parts with { Scores = parts.Scores.Add(scores.Kind, scores) }
             : null);
 
+    /// <summary>True when all parts of a batch came.</summary>
+    public bool HasWhole(BatchId batch) => IsClosed(batch) || (Open.TryGetValue(batch, out var parts) && parts.IsWhole(Needed.Count));
+
     private WindowStep Add(BatchId batch, int batches, Func<BatchParts, BatchParts?> add)
     {
         if (batch.Shard < 0 || batch.Shard >= batches || IsClosed(batch))

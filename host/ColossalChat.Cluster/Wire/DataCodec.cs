@@ -173,9 +173,11 @@ internal static class DataCodec
         to.Name(blob.Name);
         to.Int64(blob.Bytes);
         to.Name(blob.Hash);
+        to.Name(blob.Location);
     }
 
-    public static BlobReference ReadBlobReference(WireReader from) => new(from.Name("Blob.Name"), from.Int64("Bytes"), from.Name("Hash"));
+    public static BlobReference ReadBlobReference(WireReader from) =>
+        new(from.Name("Blob.Name"), from.Int64("Bytes"), from.Name("Hash")) { Location = from.Name("Location") };
 
     public static void Write(WireWriter to, WeightsPublication publication)
     {
@@ -184,6 +186,7 @@ internal static class DataCodec
         to.Int64(publication.Version);
         to.Name(publication.ContentHash);
         to.Optional(publication.Blob, Write);
+        to.Name(publication.Publisher);
     }
 
     public static WeightsPublication ReadWeightsPublication(WireReader from) => new(
@@ -191,7 +194,7 @@ internal static class DataCodec
         from.Int64("Epoch"),
         from.Int64("Version"),
         from.Name("ContentHash"),
-        from.Optional("Blob", ReadBlobReference));
+        from.Optional("Blob", ReadBlobReference)) { Publisher = from.Name("Publisher") };
 
     public static void Write(WireWriter to, KeptTensor tensor)
     {

@@ -24,6 +24,9 @@ internal static class WireLimits
     /// <summary>Bytes of an actor's path.</summary>
     public const int ActorPathBytes = 1024;
 
+    /// <summary>Slashes in an actor's path: each names a parent, which takes more memory than its two bytes.</summary>
+    public const int ActorPathSlashes = 32;
+
     /// <summary>Bytes of a name, such as a role's, a model's, a hash or a manifest.</summary>
     public const int NameBytes = 1024;
 }

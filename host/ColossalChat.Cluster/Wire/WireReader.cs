@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.ObjectModel;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -15,6 +16,8 @@ namespace ColossalChat.Cluster;
 /// <param name="what">What the bytes are, for messages.</param>
 internal class WireReader(ReadOnlyMemory<byte> bytes, string what)
 {
+    private static readonly int[] s_noRows = [0];
+
     private int _at;
     private int _depth;
 
@@ -156,12 +159,18 @@ internal class WireReader(ReadOnlyMemory<byte> bytes, string what)
     /// <param name="leastBytes">Bytes that an entry takes at least.</param>
     /// <param name="readKey">Reads a key.</param>
     /// <param name="readValue">Reads the value that follows it.</param>
-    public Dictionary<TKey, TValue> Map<TKey, TValue>(
+    public IReadOnlyDictionary<TKey, TValue> Map<TKey, TValue>(
         string field, int leastBytes, Func<WireReader, TKey> readKey, Func<WireReader, TValue> readValue)
         where TKey : notnull
     {
         Enter(field);
         var count = Count(field, leastBytes);
+        if (count == 0)
+        {
+            _depth--;
+            return ReadOnlyDictionary<TKey, TValue>.Empty;
+        }
+
         var map = new Dictionary<TKey, TValue>(count);
         for (var i = 0; i < count; i++)
         {
@@ -175,7 +184,7 @@ internal class WireReader(ReadOnlyMemory<byte> bytes, string what)
     }
 
     /// <summary>Numbers by name; no name twice.</summary>
-    public Dictionary<string, double> Numbers(string field) => Map(field, 9, from => from.Name(field), from => from.Double(field));
+    public IReadOnlyDictionary<string, double> Numbers(string field) => Map(field, 9, from => from.Name(field), from => from.Double(field));
 
     /// <summary>Values as they lie in memory; flags as bits.</summary>
     public T[] Array<T>(string field)
@@ -191,7 +200,9 @@ internal class WireReader(ReadOnlyMemory<byte> bytes, string what)
     public Ragged<T> Ragged<T>(string field)
         where T : unmanaged
     {
-        var offsets = new int[Count(field, 1) + 1];
+        // Nothing takes no memory: a frame of nothing but empty values would take most of all for its length.
+        var rows = Count(field, 1);
+        var offsets = rows == 0 ? s_noRows : new int[rows + 1];
         var total = 0UL;
         for (var row = 1; row < offsets.Length; row++)
         {

@@ -1,6 +1,7 @@
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
+using ColossalChat.Host.Nodes;
 using ColossalChat.Host.Ranks;
 using ColossalChat.PluginHost.Verbs;
 
@@ -22,6 +23,7 @@ internal static class HostVerbs
         new RunCompareCommand(),
         new RunReplayCommand(host),
         new EstimateMemoryCommand(host),
+        new PluginSwapCommand(),
         new DoctorCommand(host),
         new EnvCommand(host),
         .. PluginVerbs.All(host.Catalog, RunBinder.ReadPins),

@@ -43,61 +43,6 @@ internal sealed class RunListCommand : CliCommand<RunListOptions>
     }
 }
 
-/// <summary>Options of <c>run show</c>.</summary>
-internal sealed record RunShowOptions
-{
-    [CliArgument(0)]
-    [CliHelp("Run folder, or a run's name.")]
-    public required string Run { get; init; }
-
-    [CliHelp("Folder of runs, for names.")]
-    public string Folder { get; init; } = "runs";
-
-    [CliHelp("Events shown, the newest.")]
-    public int Events { get; init; } = 10;
-}
-
-/// <summary>Shows one run.</summary>
-internal sealed class RunShowCommand : CliCommand<RunShowOptions>
-{
-    public override string Path => "run show";
-
-    public override string Summary => "Show a run: last and best value of every metric, the account of its samples, its checkpoints and last events, the command that began it.";
-
-    protected override async Task<ExitCode> RunAsync(RunShowOptions options, CliContext context, CancellationToken cancel)
-    {
-        var run = RunReader.Open(options.Run, options.Folder);
-        var output = context.Out;
-        await output.WriteLineAsync($"run {run.Name} in {run.Folder.Path}, last iteration {run.LastIteration.ToString(CultureInfo.InvariantCulture)}").ConfigureAwait(false);
-        if (File.Exists(run.Folder.EnvironmentFile))
-        {
-            using var file = JsonDocument.Parse(await File.ReadAllTextAsync(run.Folder.EnvironmentFile, cancel).ConfigureAwait(false));
-            await output.WriteLineAsync($"begun with: colossalchat {file.RootElement.GetProperty("command_line").GetString()}").ConfigureAwait(false);
-        }
-
-        await output.WriteLineAsync($"{"metric",-32} {"last",12} {"min",12} {"max",12}").ConfigureAwait(false);
-        foreach (var name in run.MetricNames)
-        {
-            var values = run.Series(name).Select(point => point.Value).ToArray();
-            await output.WriteLineAsync($"{name,-32} {RunReader.Number(values[^1]),12} {RunReader.Number(values.Min()),12} {RunReader.Number(values.Max()),12}").ConfigureAwait(false);
-        }
-
-        if (Cluster.JournalReader.Audit(run.Folder.Path) is { } audit)
-            foreach (var line in (string[])[$"ledger: {audit.Line}", .. audit.Remarks.Select(remark => $"journal: {remark}")])
-                await output.WriteLineAsync(line).ConfigureAwait(false);
-
-        foreach (var checkpoint in Cluster.Checkpoints.List(run.Folder.Path))
-        {
-            var score = checkpoint.Score is { } known ? $", {known.Rule.Metric} {RunReader.Number(known.Value)}{(checkpoint.IsBest ? ", the best" : "")}" : "";
-            await output.WriteLineAsync($"checkpoint {checkpoint.Folder}{score}").ConfigureAwait(false);
-        }
-
-        foreach (var line in run.Events.TakeLast(Math.Max(0, options.Events)))
-            await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{line.Time:yyyy-MM-dd HH:mm:ss} {line.Kind}: {line.Message}")).ConfigureAwait(false);
-        return ExitCode.Ok;
-    }
-}
-
 /// <summary>Options of <c>run metrics</c>.</summary>
 internal sealed record RunMetricsOptions
 {

@@ -85,33 +85,3 @@ internal sealed class TrainCommand(HostServices host) : CliCommand<TrainOptions>
 
     private const string ResumeFlag = "--resume";
 }
-
-/// <summary>Options of <c>node</c>.</summary>
-internal sealed record NodeOptions
-{
-    [CliArgument(0)]
-    [CliHelp("Configuration of the run; stage.use names the stage.")]
-    public required string File { get; init; }
-
-    [CliArgument(1)]
-    [CliHelp("Settings key=value over the file.")]
-    public IReadOnlyList<string> Settings { get; init; } = [];
-
-    [CliHelp("Continue a run: 'latest', a run folder or a checkpoint folder.")]
-    public string? Resume { get; init; }
-}
-
-/// <summary>Starts a node. There is only the one-node cluster yet, and its summary says so.</summary>
-internal sealed class NodeCommand(HostServices host) : CliCommand<NodeOptions>
-{
-    public override string Path => "node";
-
-    public override string Summary =>
-        "Start a node: for now all roles of the file run on this one node, as 'train' does with the file's own stage; joining other nodes is not there yet.";
-
-    protected override Task<ExitCode> RunAsync(NodeOptions options, CliContext context, CancellationToken cancel)
-    {
-        var config = ConfigLoader.LoadFile(options.File, options.Settings);
-        return TrainCommand.RunAsync(host, new RunRequest(config) { Resume = options.Resume }, context, cancel);
-    }
-}

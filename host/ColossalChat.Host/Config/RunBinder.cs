@@ -111,8 +111,16 @@ internal static class RunBinder
         if (stage is null)
             return null;
         using var context = new NodeContext(new NodeSetup(catalog));
-        return context.Create(stage).Plan;
+        return Own(context.Create(stage).Plan);
     }
+
+    // Lists that a plugin made may be of a class of its own, and the run holds the plan to its end.
+    private static StagePlan Own(StagePlan plan) => plan with
+    {
+        ModelsTrained = plan.ModelsTrained.ToArray(),
+        ScoresNeeded = plan.ScoresNeeded.ToArray(),
+        DefaultRoles = plan.DefaultRoles.ToDictionary(),
+    };
 
     private static ConfigSection WithStageRoles(ConfigSection section, StagePlan? plan, string stage, List<string> remarks)
     {

@@ -36,6 +36,12 @@ public sealed record RunSettings : ICheckedOptions
     /// <summary>Time limits, queues and retries.</summary>
     public FlowOptions Flow { get; init; } = new();
 
+    /// <summary>How the run spreads over nodes, when it is started by <c>node</c>.</summary>
+    public ClusterOptions Cluster { get; init; } = new();
+
+    /// <summary>What this node tells collectors about the run.</summary>
+    public TelemetrySettings Telemetry { get; init; } = new();
+
     /// <summary>Keys of the section.</summary>
     internal static IReadOnlySet<string> Keys { get; } =
         typeof(RunSettings).GetProperties(System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance).Select(property => KebabCase.Of(property.Name)).ToHashSet();
@@ -132,6 +138,22 @@ public sealed record PluginSettings
 {
     /// <summary>Folder of plugins besides the one beside the program; empty for none. Default empty.</summary>
     public string Folder { get; init; } = "";
+
+    /// <summary>
+    /// True for a run that takes over what is built into <see cref="Folder"/> while it goes on, after the running iteration.
+    /// Default off.
+    /// </summary>
+    public bool Watch { get; init; }
+
+    /// <summary>True when the run takes over what is built into a plugin's folder.</summary>
+    /// <param name="pluginFolder">Full path.</param>
+    internal bool Watches(string pluginFolder)
+    {
+        if (!Watch || Folder.Length == 0)
+            return false;
+        var own = Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder));
+        return pluginFolder == own || pluginFolder.StartsWith(own + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+    }
 
     /// <summary>SHA-256 that a plugin's main dll must have, by plugin name. Default none.</summary>
     public IReadOnlyDictionary<string, string> Pins { get; init; } = new Dictionary<string, string>();

@@ -23,12 +23,36 @@ internal sealed class AkkaLog : ReceiveActor, IRequiresMessageQueue<ILoggerMessa
         {
             // What fails in a run is told by the run itself, in one sentence at its end; this is where it happened.
             if (line.LogSource.Contains(RunActors, StringComparison.Ordinal))
-                log.Debug($"error: {Text(line)}\n{line.Cause}");
+                Write(log, "DEBUG", $"error: {Text(line)}\n{line.Cause}", line);
             else
-                log.Error(Text(line) + Cause(line.Cause));
+                Write(log, "ERROR", Text(line) + Cause(line.Cause), line);
         });
-        Receive<Warning>(line => log.Warning(Text(line) + Cause(line.Cause)));
-        Receive<LogEvent>(line => log.Debug(Text(line)));
+        Receive<Warning>(line => Write(log, "WARNING", Text(line) + Cause(line.Cause), line));
+        Receive<LogEvent>(line => Write(log, "DEBUG", Text(line), line));
+    }
+
+    private static void Write(INodeLog log, string level, string text, LogEvent line)
+    {
+        if (log is NodeLog node)
+            node.Write(level, text, (RoleOf(line.LogSource), BatchOf(line.Message)));
+        else if (level == "ERROR")
+            log.Error(text);
+        else if (level == "WARNING")
+            log.Warning(text);
+        else
+            log.Debug(text);
+    }
+
+    // Actors of a run name the batch they speak of first.
+    private static string? BatchOf(object message) =>
+        message is LogMessage line ? line.Parameters().OfType<BatchId>().Select(batch => batch.ToString()).FirstOrDefault() : null;
+
+    // A role's actor is named like its slot: .../run-N/iteration-1/rollout.
+    private static string? RoleOf(string source)
+    {
+        var path = source.Split('/');
+        var attempt = Array.FindIndex(path, part => part.StartsWith("iteration-", StringComparison.Ordinal));
+        return attempt >= 0 && attempt + 1 < path.Length ? path[attempt + 1].Split('#', ']')[0] : null;
     }
 
     private const string RunActors = "/user/run-";

@@ -30,14 +30,27 @@ internal sealed record HostServices(PluginCatalog Catalog, HostConsole Console, 
     public IDisposable BeginRun() => Runs.Begin();
 
     /// <summary>
-    /// Plugins for a run. The configuration may add a folder and pins; without them the plugins of this process serve.
+    /// Plugins for a run. The configuration may add a folder and pins; without them the plugins of this process serve, of
+    /// which the run may exchange some for itself.
     /// </summary>
-    public RunPlugins CatalogFor(PluginSettings settings)
+    /// <param name="settings">Section <c>plugins</c>.</param>
+    /// <param name="swapped">Folders of plugins that the run exchanged, by plugin; null for none.</param>
+    public RunPlugins CatalogFor(PluginSettings settings, IReadOnlyDictionary<string, string>? swapped = null)
     {
-        if (settings.Folder.Length == 0 && settings.Pins.Count == 0)
-            return new RunPlugins(Catalog, IsOwned: false);
+        if (settings.Folder.Length == 0 && settings.Pins.Count == 0 && swapped is not { Count: > 0 })
+            return new RunPlugins(Catalog.Fork(), Copies: null);
         IReadOnlyList<string> folders = settings.Folder.Length == 0 ? Catalog.Folders : [.. Catalog.Folders, settings.Folder];
-        return new RunPlugins(PluginCatalog.Load(folders, settings.Pins, ReportPlugin), IsOwned: true);
+        // What is watched is built into: the dll of a running program must not change under it.
+        var copies = settings is { Watch: true, Folder.Length: > 0 } ? new PluginCopies(Directory.CreateTempSubdirectory("colossalchat-plugins-").FullName) : null;
+        return new RunPlugins(PluginCatalog.Load(folders, settings.Pins, ReportPlugin, Elsewhere), copies);
+
+        string Elsewhere(string plugin, string found)
+        {
+            if (swapped?.GetValueOrDefault(plugin) is { } folder)
+                return folder;
+            // A folder without its dll is refused for that, where it is.
+            return copies is not null && settings.Watches(found) && File.Exists(Path.Combine(found, plugin + ".dll")) ? copies.Take(plugin, found) : found;
+        }
     }
 
     /// <summary>Shows what was refused; what was loaded only when asked for.</summary>
@@ -72,13 +85,23 @@ internal sealed class GoingRuns
     }
 }
 
-/// <summary>The plugins of one run; unloaded after it when they were loaded for it.</summary>
-internal sealed record RunPlugins(PluginCatalog Catalog, bool IsOwned) : IDisposable
+/// <summary>The plugins of one run; those that were loaded for it are unloaded after it.</summary>
+/// <param name="Catalog">What it has.</param>
+/// <param name="Copies">Copies that its plugins were loaded from, which go with it; null for none.</param>
+internal sealed record RunPlugins(PluginCatalog Catalog, PluginCopies? Copies) : IDisposable
 {
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (IsOwned)
-            Catalog.Dispose();
+        Catalog.Dispose();
+        try
+        {
+            if (Copies is not null)
+                Directory.Delete(Copies.Root, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return; // Temporary files that somebody looks at; the system clears them away.
+        }
     }
 }

@@ -23,41 +23,46 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
 
     public INodeLog Log { get; init; } = SilentLog.Instance;
 
+    /// <summary>Carries large blocks; null for a lane within this process.</summary>
+    public IBlobLane? Blobs { get; init; }
+
+    /// <summary>Roles of other processes read trained weights.</summary>
+    public bool ReadersAreElsewhere { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Turns on devices; contexts that share a device share this.</summary>
     public IDeviceLeases? Devices { get; init; }
 
     /// <summary>
-    /// Options of shared plugins by name, from the configuration: whoever resolves such a plugin, by whichever of its
+    /// Options of a shared plugin by its name, from the configuration, or null: whoever resolves such a plugin, by whichever of its
     /// seams, gets the object that the configuration means.
     /// </summary>
-    public IReadOnlyDictionary<string, object> SharedOptions { get; init; } = new Dictionary<string, object>();
+    public Func<string, object?> SharedOptions { get; init; } = _ => null;
+
+    /// <summary>Who holds what; contexts of one run share this.</summary>
+    public PluginUsers Users { get; init; } = new();
 
     /// <summary>The setup of a run's node.</summary>
-    /// <param name="bound">The run.</param>
-    /// <param name="catalog">Its plugins.</param>
+    /// <param name="binding">The run.</param>
     /// <param name="runFolder">Its folder; null outside a run.</param>
     /// <param name="log">Takes the node's lines.</param>
-    public static NodeSetup Of(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log)
+    public static NodeSetup Of(RunBinding binding, string? runFolder, INodeLog log) => new(binding.Current.Catalog)
     {
-        var models = bound.Settings.Models;
-        return new NodeSetup(catalog)
-        {
-            Seed = bound.Settings.Seed,
-            RunFolder = runFolder,
-            Device = bound.Settings.Device,
-            Log = log,
-            SharedOptions = models.Options is null ? new Dictionary<string, object>() : new Dictionary<string, object> { [models.Name] = models.Options },
-        };
-    }
+        Seed = binding.Current.Settings.Seed,
+        RunFolder = runFolder,
+        Device = binding.Current.Settings.Device,
+        Log = log,
+        Users = binding.Users,
+        SharedOptions = name => binding.Current.Settings.Models is var models && models.Name == name ? models.Options : null,
+    };
 }
 
 /// <summary>The node's side of the plugins: makes their objects, keeps the shared ones, disposes them at the end.</summary>
 internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 {
     private readonly Lock _sharedLock = new();
-    private readonly Dictionary<(Type Seam, string Name), object> _shared = [];
+    private readonly Dictionary<(Type Seam, string Name), (object Made, PluginUsers.PluginHolder Holder)> _shared = [];
     private readonly HashSet<(Type Seam, string Name)> _beingMade = [];
     private readonly List<object> _inOrderMade = [];
     private readonly ConcurrentDictionary<string, ITokenizer> _tokenizers = new(StringComparer.Ordinal);
@@ -72,7 +77,9 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 
     public TimeProvider Time => setup.Time;
 
-    public IBlobLane Blobs { get; } = new InProcessBlobLane();
+    public IBlobLane Blobs { get; } = setup.Blobs ?? new InProcessBlobLane();
+
+    public bool ReadersAreElsewhere => setup.ReadersAreElsewhere;
 
     public PeerLinks Peers { get; } = new InProcessPeerLinks();
 
@@ -85,18 +92,47 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 
     public INodeLog Log => setup.Log;
 
+    /// <summary>This node as a role sees it that is about to be made; whatever it makes is noted.</summary>
+    /// <param name="slot">The role's slot.</param>
+    public INodeContext For(string slot) => new HolderContext(this, setup.Users.Role(slot), RankPlace.Alone, Peers);
+
     /// <summary>This node as one rank of a group sees it: shared objects are the node's, its own know their place.</summary>
+    /// <param name="slot">The rank's slot.</param>
     /// <param name="place">Which rank.</param>
     /// <param name="peers">Where the ranks meet.</param>
-    public INodeContext At(RankPlace place, IPeerLinks peers) => new PlacedContext(this, place, peers);
+    public INodeContext At(string slot, RankPlace place, IPeerLinks peers) => new HolderContext(this, setup.Users.Role(slot), place, peers);
+
+    /// <summary>
+    /// Disposes the shared objects that are a plugin's or hold something of it, the newest first, and forgets its
+    /// tokenizers; whoever needs them next makes them anew. All roles that use them are gone by now.
+    /// </summary>
+    public void Evict(string plugin)
+    {
+        foreach (var (hash, tokenizer) in _tokenizers)
+            if (PluginUsers.PluginOf(tokenizer) == plugin)
+                _tokenizers.TryRemove(hash, out _);
+        object[] evicted;
+        lock (_sharedLock)
+        {
+            var keys = _shared.Where(shared => shared.Value.Holder.Uses(plugin)).Select(shared => shared.Key).ToArray();
+            var made = keys.Select(key => _shared[key].Made).ToHashSet(ReferenceEqualityComparer.Instance);
+            foreach (var key in keys)
+                _shared.Remove(key);
+            evicted = [.. Enumerable.Reverse(_inOrderMade).Where(made.Contains).Distinct(ReferenceEqualityComparer.Instance)];
+            _inOrderMade.RemoveAll(made.Contains);
+        }
+
+        foreach (var shared in evicted)
+            (shared as IDisposable)?.Dispose();
+    }
 
     /// <inheritdoc/>
     public TSeam Create<TSeam>(PluginChoice<TSeam> choice)
-        where TSeam : class => (TSeam)Make(typeof(TSeam), choice.Name, choice.Options, this);
+        where TSeam : class => (TSeam)Make(typeof(TSeam), choice.Name, choice.Options, this, setup.Users.Run);
 
     /// <inheritdoc/>
     public TSeam Resolve<TSeam>(string name)
-        where TSeam : class => (TSeam)Make(typeof(TSeam), name, null, this);
+        where TSeam : class => (TSeam)Make(typeof(TSeam), name, null, this, setup.Users.Run);
 
     /// <inheritdoc/>
     public IReadOnlyList<string> NamesOf<TSeam>()
@@ -129,20 +165,26 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
         _tokenizers.Clear();
     }
 
-    private object Make(Type seam, string name, object? options, INodeContext maker)
+    private object Make(Type seam, string name, object? options, INodeContext maker, PluginUsers.PluginHolder holder)
     {
         var factory = setup.Catalog.Find(seam, name)
             ?? throw new UserErrorException(
                 $"There is no {KebabCase.OfSeam(seam)} '{name}'. {NearestName.Advice(name, setup.Catalog.NamesOf(seam), "names")} Is its plugin folder missing or refused? `plugin list` shows what was loaded.",
                 ExitCode.NotFound);
+        holder.Took(factory);
         if (factory.IsShared)
-            return Shared(factory, options);
+        {
+            var (shared, sharedHolder) = Shared(factory, options);
+            holder.Took(sharedHolder);
+            return shared;
+        }
+
         var made = factory.Create(options ?? Default(factory), maker);
         return setup.Made?.Invoke(made) ?? made;
     }
 
     // One lock around the making: it is reentrant, since shared plugins resolve each other, and nobody gets a half-made one.
-    private object Shared(PluginFactory factory, object? options)
+    private (object Made, PluginUsers.PluginHolder Holder) Shared(PluginFactory factory, object? options)
     {
         var key = (factory.Seam, factory.Name);
         lock (_sharedLock)
@@ -153,9 +195,12 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
                 throw new UserErrorException($"The shared plugin {factory.Kind} '{factory.Name}' needs itself to be made; report this to the author of {factory.Plugin.Name}.", ExitCode.Failed);
             try
             {
-                var made = factory.Create(options ?? Configured(factory) ?? Default(factory), this);
+                var holder = setup.Users.Shared();
+                holder.Took(factory);
+                var made = factory.Create(
+                    options ?? Configured(factory) ?? Default(factory), new HolderContext(this, holder, RankPlace.Alone, Peers));
                 _inOrderMade.Add(made);
-                return _shared[key] = made;
+                return _shared[key] = (made, holder);
             }
             finally
             {
@@ -165,7 +210,7 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
     }
 
     private object? Configured(PluginFactory factory) =>
-        setup.SharedOptions.TryGetValue(factory.Name, out var options) && factory.OptionsType.IsInstanceOfType(options) ? options : null;
+        setup.SharedOptions(factory.Name) is { } options && factory.OptionsType.IsInstanceOfType(options) ? options : null;
 
     private object Default(PluginFactory factory)
     {
@@ -176,7 +221,8 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
             ?? throw new UserErrorException($"{factory.Kind} '{factory.Name}' cannot be made with default options:\n{string.Join('\n', problems)}");
     }
 
-    private sealed class PlacedContext(NodeContext node, RankPlace place, IPeerLinks peers) : INodeContext
+    // Every role and every shared object gets one of its own, so that what is made later is noted too.
+    private sealed class HolderContext(NodeContext node, PluginUsers.PluginHolder holder, RankPlace place, IPeerLinks peers) : INodeContext
     {
         public RankPlace Place => place;
 
@@ -194,6 +240,8 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
 
         public IBlobLane Blobs => node.Blobs;
 
+        public bool ReadersAreElsewhere => node.ReadersAreElsewhere;
+
         public IDeviceLeases Devices => node.Devices;
 
         public INodeLog Log => node.Log;
@@ -201,15 +249,20 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
         public IPeerLinks PeersAt(string address) => node.PeersAt(address);
 
         public TSeam Create<TSeam>(PluginChoice<TSeam> choice)
-            where TSeam : class => (TSeam)node.Make(typeof(TSeam), choice.Name, choice.Options, this);
+            where TSeam : class => (TSeam)node.Make(typeof(TSeam), choice.Name, choice.Options, this, holder);
 
         public TSeam Resolve<TSeam>(string name)
-            where TSeam : class => (TSeam)node.Make(typeof(TSeam), name, null, this);
+            where TSeam : class => (TSeam)node.Make(typeof(TSeam), name, null, this, holder);
 
         public IReadOnlyList<string> NamesOf<TSeam>()
             where TSeam : class => node.NamesOf<TSeam>();
 
-        public ITokenizer Tokenizer(string hash) => node.Tokenizer(hash);
+        public ITokenizer Tokenizer(string hash)
+        {
+            var tokenizer = node.Tokenizer(hash);
+            holder.Took((object)tokenizer);
+            return tokenizer;
+        }
 
         public void AddTokenizer(ITokenizer tokenizer) => node.AddTokenizer(tokenizer);
     }

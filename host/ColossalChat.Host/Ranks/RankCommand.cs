@@ -1,7 +1,6 @@
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
-using ColossalChat.PluginHost;
 using ColossalChat.Transfer;
 
 namespace ColossalChat.Host.Ranks;
@@ -24,6 +23,9 @@ internal sealed record RankOptions
 
     [CliHelp("Attempt of the run.")]
     public long Attempt { get; init; }
+
+    [CliHelp("A plugin that the run exchanged and the folder that it is in, NAME=FOLDER.")]
+    public IReadOnlyList<string> Swapped { get; init; } = [];
 }
 
 /// <summary>A child process of a run: serves its trainer ranks until the leading process is done with them or dead.</summary>
@@ -39,25 +41,30 @@ internal sealed class RankCommand(HostServices host) : CliCommand<RankOptions>
         // Ctrl+C reaches all processes of a terminal; when to end is the leading process's decision.
         using var going = host.BeginRun();
         var config = ConfigLoader.LoadEffective(options.File);
-        using var plugins = host.CatalogFor(RunBinder.PluginsOf(config));
+        using var plugins = host.CatalogFor(RunBinder.PluginsOf(config), SwappedIn(options.Swapped));
         var bound = RunBinder.Bind(config, plugins.Catalog);
+        var binding = new RunBinding(bound);
         var layout = new RankLayout(bound.Settings.Trainer);
         using var log = new NodeLog(host.Console, host.IsVerbose);
         // The leading process keeps copies in memory as long as it holds less than half of it; this is for the other half.
         var keeping = new StateKeeping(ProcessMemory.Allowed / 2 / Math.Max(1, bound.Settings.Trainer.Processes), log.Debug);
         var own = layout.Ranks.Where(rank => layout.ProcessOf(rank) == options.Process)
             .SelectMany(rank => bound.Plan.ModelsTrained, (rank, model) => new RemoteRank(model, rank, options.Attempt));
-        await Task.WhenAll(own.Select(rank => OnThread(() => Serve(bound, plugins.Catalog, layout, rank, options, keeping, log)))).ConfigureAwait(false);
+        await Task.WhenAll(own.Select(rank => OnThread(() => Serve(binding, layout, rank, options, keeping, log)))).ConfigureAwait(false);
         return ExitCode.Ok;
     }
 
-    private static void Serve(BoundRun bound, PluginCatalog catalog, RankLayout layout, RemoteRank rank, RankOptions options, StateKeeping keeping, INodeLog log)
+    private static void Serve(RunBinding binding, RankLayout layout, RemoteRank rank, RankOptions options, StateKeeping keeping, INodeLog log)
     {
         var peers = PeerAddress.Open(options.Meet);
-        using var node = new NodeContext(NodeSetup.Of(bound, catalog, options.RunFolder, log));
+        using var node = new NodeContext(NodeSetup.Of(binding, options.RunFolder, log));
         RemoteTrainers.Serve(
-            peers, rank, cancel => layout.Make(node, bound.Settings, rank.Model, rank.Rank, rank.Attempt, peers.Until(cancel)), keeping, RankLayout.StartDeadline);
+            peers, rank, cancel => layout.Make(node, binding.Current.Settings, rank.Model, rank.Rank, rank.Attempt, peers.Until(cancel)), keeping, RankLayout.StartDeadline);
     }
+
+    private static Dictionary<string, string> SwappedIn(IEnumerable<string> pairs) => pairs
+        .Select(pair => pair.Split('=', 2))
+        .ToDictionary(pair => pair[0], pair => pair.Length == 2 ? pair[1] : throw new UserErrorException($"--swapped is '{pair[0]}'; it must be NAME=FOLDER.", ExitCode.Usage));
 
     // Ranks wait for each other in the middle of their work, so each needs a thread that is nobody else's.
     private static Task OnThread(Action work) =>

@@ -1,3 +1,4 @@
+using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
@@ -31,5 +32,5 @@ internal sealed record RankLayout(TrainerSettings Trainer)
     /// <param name="attempt">Attempt of the run.</param>
     /// <param name="peers">Where the ranks meet.</param>
     public ITrainerRole Make(NodeContext node, RunSettings settings, string model, int rank, long attempt, IPeerLinks peers) =>
-        node.At(PlaceOf(model, rank, attempt), peers).Create(settings.Roles.Trainers[model]);
+        node.At(RoleSlots.Of(new TrainerId(model, rank)), PlaceOf(model, rank, attempt), peers).Create(settings.Roles.Trainers[model]);
 }

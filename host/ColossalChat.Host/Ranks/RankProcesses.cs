@@ -23,6 +23,7 @@ internal sealed class RankProcesses : IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<(int Process, long Attempt), Child> _children = [];
     private readonly RankLayout _layout;
+    private readonly RunBinding _binding;
     private readonly INodeLog _log;
     private readonly string _runFolder;
     private readonly IReadOnlyList<string> _arguments;
@@ -30,20 +31,19 @@ internal sealed class RankProcesses : IDisposable
     private bool _isDisposed;
 
     /// <summary>Puts down what the children need; starts none.</summary>
-    /// <param name="bound">The run.</param>
+    /// <param name="binding">The run.</param>
     /// <param name="host">Its plugins and flags are the children's too.</param>
     /// <param name="runFolder">Folder of the run.</param>
     /// <param name="log">Takes what the children say.</param>
-    public RankProcesses(BoundRun bound, HostServices host, string runFolder, INodeLog log)
+    public RankProcesses(RunBinding binding, HostServices host, string runFolder, INodeLog log)
     {
-        (_layout, _log, _runFolder) = (new RankLayout(bound.Settings.Trainer), log, runFolder);
+        var settings = binding.Current.Settings;
+        (_binding, _layout, _log, _runFolder) = (binding, new RankLayout(settings.Trainer), log, runFolder);
         // A rank that loads its model hears of nothing, and the end of an attempt does not wait longer than this.
-        var half = bound.Settings.Flow.CancelGrace / 2;
+        var half = settings.Flow.CancelGrace / 2;
         _farewell = half < s_farewell ? half : s_farewell;
-        var config = Path.Combine(_folder, "run.hocon");
-        File.WriteAllText(config, bound.EffectiveText());
         var folders = host.Catalog.Folders.Except(HostServices.ShippedFolders).SelectMany(folder => (string[])["--plugins", folder]);
-        _arguments = ["rank", config, "--run-folder", runFolder, "--meet", Address, .. folders, .. host.IsVerbose ? (string[])["-v"] : []];
+        _arguments = ["--run-folder", runFolder, "--meet", Address, .. folders, .. host.IsVerbose ? (string[])["-v"] : []];
     }
 
     /// <summary>Where all ranks meet.</summary>
@@ -136,14 +136,24 @@ internal sealed class RankProcesses : IDisposable
         child.End(_farewell);
     }
 
+    // A version that was swapped in may have options that the one before did not have.
+    private string ConfigFile()
+    {
+        var config = Path.Combine(_folder, string.Create(CultureInfo.InvariantCulture, $"run.{_binding.Version}.hocon"));
+        if (!File.Exists(config))
+            File.WriteAllText(config, _binding.Current.EffectiveText());
+        return config;
+    }
+
     // The program is its own executable, or dotnet with an assembly.
     private Process Start((int Process, long Attempt) key)
     {
         var program = Environment.ProcessPath ?? throw new UserErrorException("The path of this program is not known, so it cannot start its ranks. Set trainer.processes = 0.", ExitCode.Failed);
         var isDotnet = Path.GetFileNameWithoutExtension(program).Equals("dotnet", StringComparison.OrdinalIgnoreCase);
         string[] entry = isDotnet ? [Assembly.GetEntryAssembly()!.Location] : [];
-        string[] which = ["--process", key.Process.ToString(CultureInfo.InvariantCulture), "--attempt", key.Attempt.ToString(CultureInfo.InvariantCulture)];
-        return Process.Start(new ProcessStartInfo(program, [.. entry, .. _arguments, .. which]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
+        string[] swapped = [.. _binding.Swapped.SelectMany(plugin => (string[])["--swapped", $"{plugin.Key}={plugin.Value}"])];
+        string[] which = [.. swapped, "--process", key.Process.ToString(CultureInfo.InvariantCulture), "--attempt", key.Attempt.ToString(CultureInfo.InvariantCulture)];
+        return Process.Start(new ProcessStartInfo(program, [.. entry, "rank", ConfigFile(), .. _arguments, .. which]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
     }
 
     private sealed class Child

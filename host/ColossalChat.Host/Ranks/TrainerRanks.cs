@@ -10,36 +10,45 @@ namespace ColossalChat.Host.Ranks;
 internal sealed class TrainerRanks : IDisposable
 {
     private readonly RankLayout _layout;
-    private readonly RunSettings _settings;
+    private readonly RunBinding _binding;
     private readonly NodeContext _node;
     private readonly Func<NodeContext> _newNode;
     private readonly RankProcesses? _processes;
-    private readonly PeerLinks _peers;
+    private PeerLinks _peers;
 
-    private TrainerRanks(RunSettings settings, NodeContext node, Func<NodeContext> newNode, RankProcesses? processes)
+    private TrainerRanks(RunBinding binding, TrainerSettings trainer, NodeContext node, Func<NodeContext> newNode, RankProcesses? processes)
     {
-        (_layout, _settings, _node, _newNode, _processes) = (new RankLayout(settings.Trainer), settings, node, newNode, processes);
+        (_layout, _binding, _node, _newNode, _processes) = (new RankLayout(trainer), binding, node, newNode, processes);
         _peers = processes is null ? node.Peers : PeerAddress.Open(processes.Address);
     }
 
     /// <summary>The ranks of a run.</summary>
-    /// <param name="bound">The run.</param>
+    /// <param name="binding">The run.</param>
     /// <param name="node">The node of rank 0.</param>
     /// <param name="host">Whose plugins and flags child processes get.</param>
     /// <param name="runFolder">Folder of the run.</param>
     /// <param name="log">Takes what child processes say.</param>
-    public static TrainerRanks Of(BoundRun bound, NodeContext node, HostServices host, string runFolder, INodeLog log) => new(
-        bound.Settings,
+    public static TrainerRanks Of(RunBinding binding, NodeContext node, HostServices host, string runFolder, INodeLog log) => new(
+        binding,
+        binding.Current.Settings.Trainer,
         node,
-        () => new NodeContext(NodeSetup.Of(bound, bound.Catalog, runFolder, log) with { Devices = host.Devices }),
-        bound.Settings.Trainer.Processes == 0 ? null : new RankProcesses(bound, host, runFolder, log));
+        () => new NodeContext(NodeSetup.Of(binding, runFolder, log) with { Devices = host.Devices }),
+        binding.Current.Settings.Trainer.Processes == 0 ? null : new RankProcesses(binding, host, runFolder, log));
+
+    /// <summary>The ranks that a node of a cluster may get, all in its process.</summary>
+    /// <param name="binding">The run.</param>
+    /// <param name="node">The node of rank 0.</param>
+    /// <param name="newNode">Makes a node for another rank.</param>
+    public static TrainerRanks OfNode(RunBinding binding, NodeContext node, Func<NodeContext> newNode) =>
+        new(binding, binding.Current.Settings.Trainer, node, newNode, null);
+
+    /// <summary>From now on ranks meet there.</summary>
+    /// <param name="address">See <see cref="PeerAddress"/>.</param>
+    public void MeetAt(string address) => _peers = PeerAddress.Open(address);
 
     /// <summary>Ranks of a run that is only looked at: rank 0 alone.</summary>
-    public static TrainerRanks OfDryRun(BoundRun bound, NodeContext node)
-    {
-        var alone = bound.Settings with { Trainer = new TrainerSettings() };
-        return new TrainerRanks(alone, node, () => node, null);
-    }
+    public static TrainerRanks OfDryRun(RunBinding binding, NodeContext node) =>
+        new(binding, new TrainerSettings(), node, () => node, null);
 
     /// <summary>Makers by model and rank.</summary>
     public IReadOnlyDictionary<TrainerId, Func<long, CancellationToken, ITrainerRole>> Makers(IReadOnlyList<string> models) => models
@@ -52,13 +61,13 @@ internal sealed class TrainerRanks : IDisposable
     private ITrainerRole Make(TrainerId trainer, long attempt, CancellationToken cancel)
     {
         if (trainer.Rank == 0)
-            return _layout.Make(_node, _settings, trainer.Model, 0, attempt, _peers.Until(cancel));
+            return _layout.Make(_node, _binding.Current.Settings, trainer.Model, 0, attempt, _peers.Until(cancel));
         if (_processes is not null)
             return _processes.Connect(trainer.Model, trainer.Rank, attempt, cancel);
         var node = _newNode();
         try
         {
-            return new OwnedTrainer(_layout.Make(node, _settings, trainer.Model, trainer.Rank, attempt, _peers.Until(cancel)), node);
+            return new OwnedTrainer(_layout.Make(node, _binding.Current.Settings, trainer.Model, trainer.Rank, attempt, _peers.Until(cancel)), node);
         }
         catch
         {

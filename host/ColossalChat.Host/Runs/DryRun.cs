@@ -12,11 +12,11 @@ namespace ColossalChat.Host.Runs;
 internal static class DryRun
 {
     /// <summary>Writes the plan.</summary>
-    public static void Show(BoundRun bound, NodeContext node, TextWriter output, CancellationToken cancel)
+    public static void Show(RunBinding binding, NodeContext node, TextWriter output, CancellationToken cancel)
     {
-        var (settings, plan) = (bound.Settings, bound.Plan);
+        var (settings, plan) = (binding.Current.Settings, binding.Current.Plan);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"stage {settings.Stage.Name} ({plan.Flow.ToString().ToLowerInvariant()}), seed {settings.Seed}, device {settings.Device}"));
-        var makers = RoleMakers.Of(settings, plan, node, TrainerRanks.OfDryRun(bound, node));
+        var makers = RoleMakers.Of(binding, node, TrainerRanks.OfDryRun(binding, node));
         var made = new List<object>();
         try
         {

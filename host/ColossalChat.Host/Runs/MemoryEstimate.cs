@@ -47,7 +47,7 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
         {
             cancel.ThrowIfCancellationRequested();
             var engines = new List<(TrainingTarget Target, ITrainingEngine Engine)>();
-            using var node = new NodeContext(NodeSetup.Of(bound, bound.Catalog, null, SilentLog.Instance) with
+            using var node = new NodeContext(NodeSetup.Of(new RunBinding(bound), null, SilentLog.Instance) with
             {
                 Device = Meta,
                 Made = made => made is ITrainingEngineFactory factory ? new NotingFactory(factory, engines) : made,
@@ -136,7 +136,7 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
         BoundRun bound, NodeContext node, List<object> made, List<(TrainingTarget Target, ITrainingEngine Engine)> engines)
     {
         var seen = engines.SelectMany(engine => SlotsOf(engine.Target)).ToHashSet(ReferenceEqualityComparer.Instance);
-        var makers = RoleMakers.Of(bound.Settings, bound.Plan, node, TrainerRanks.OfDryRun(bound, node));
+        var makers = RoleMakers.Of(new RunBinding(bound), node, TrainerRanks.OfDryRun(new RunBinding(bound), node));
         Func<object>?[] all = [makers.Rollout, .. makers.Scorers.Values];
         foreach (var make in all.OfType<Func<object>>())
             made.Add(make());

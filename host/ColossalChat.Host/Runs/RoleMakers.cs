@@ -1,6 +1,7 @@
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
 using ColossalChat.Host.Ranks;
 
 namespace ColossalChat.Host.Runs;
@@ -8,18 +9,18 @@ namespace ColossalChat.Host.Runs;
 /// <summary>Turns the chosen roles into makers: actors make their roles themselves, again after a failure.</summary>
 internal static class RoleMakers
 {
-    /// <summary>Makers of the roles that the plan needs.</summary>
-    public static RunRoles Of(RunSettings settings, StagePlan plan, INodeContext node, TrainerRanks ranks)
+    /// <summary>Makers of the roles that the plan needs. Each reads the settings when it makes a role, and keeps none of them.</summary>
+    public static RunRoles Of(RunBinding binding, NodeContext node, TrainerRanks ranks)
     {
-        var roles = settings.Roles;
+        var plan = binding.Current.Plan;
         var isOnline = plan.Flow == FlowKind.Online;
         return new RunRoles
         {
-            Prompts = isOnline ? Maker(node, roles.Prompts) : null,
-            Rollout = isOnline ? Maker(node, roles.Rollout) : null,
-            Experience = isOnline ? Maker(node, roles.Experience) : null,
-            Batches = isOnline ? null : Maker(node, roles.Batches),
-            Scorers = plan.ScoresNeeded.ToDictionary(kind => kind, kind => Maker(node, ScorerOf(roles, kind))!),
+            Prompts = isOnline ? Maker(binding, node, RoleSlots.Prompts, roles => roles.Prompts) : null,
+            Rollout = isOnline ? Maker(binding, node, RoleSlots.Rollout, roles => roles.Rollout) : null,
+            Experience = isOnline ? Maker(binding, node, RoleSlots.Experience, roles => roles.Experience) : null,
+            Batches = isOnline ? null : Maker(binding, node, RoleSlots.Batches, roles => roles.Batches),
+            Scorers = plan.ScoresNeeded.ToDictionary(kind => kind, kind => Maker(binding, node, RoleSlots.Of(kind), roles => ScorerOf(roles, kind))!),
             Trainers = ranks.Makers(plan.ModelsTrained),
         };
     }
@@ -31,6 +32,8 @@ internal static class RoleMakers
         _ => roles.Reward,
     };
 
-    private static Func<TSeam>? Maker<TSeam>(INodeContext node, PluginChoice<TSeam>? choice)
-        where TSeam : class => choice is null ? null : () => node.Create(choice);
+    private static Func<TSeam>? Maker<TSeam>(RunBinding binding, NodeContext node, string slot, Func<RoleSettings, PluginChoice<TSeam>?> choose)
+        where TSeam : class => choose(binding.Current.Settings.Roles) is null
+            ? null
+            : () => node.For(slot).Create(choose(binding.Current.Settings.Roles)!);
 }

@@ -18,7 +18,18 @@ internal sealed record RunFolder(string Path)
 
     public string Log => In("log.txt");
 
+    public string JsonLog => In("log.jsonl");
+
+    public string PluginVersions => In("plugins.jsonl");
+
     public string EnvironmentFile => In("env.json");
+
+    /// <summary>Spans of a node; each of several that share the folder has a file of its own, because they append.</summary>
+    public string Traces(string node) => In(node.Length == 0 ? "traces.jsonl" : $"traces.{string.Concat(node.Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '.' ? letter : '-'))}.jsonl");
+
+    /// <summary>Tells the run from every other, on whichever node it is asked for: its name and when it began.</summary>
+    public string Identity => string.Create(
+        CultureInfo.InvariantCulture, $"{System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path)))}@{BegunAt(Path):yyyyMMdd'T'HHmmss.fff}");
 
     public string In(string file) => System.IO.Path.Combine(Path, file);
 
@@ -66,6 +77,24 @@ internal sealed record RunFolder(string Path)
         catch (UnauthorizedAccessException error)
         {
             throw new UserErrorException($"The run folder {Path} cannot be written to: {error.Message} Make it writable, or copy it to where you may write and resume the copy.", ExitCode.Resource, error);
+        }
+    }
+
+    /// <summary>True while a process holds the folder, on whatever machine: its run is going on.</summary>
+    public bool IsHeld()
+    {
+        try
+        {
+            using var probe = new FileStream(In(".lock"), FileMode.Open, FileAccess.Read, FileShare.Read);
+            return false;
+        }
+        catch (FileNotFoundException)
+        {
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
         }
     }
 

@@ -129,7 +129,10 @@ internal sealed class RunRecorder : IRunObserver, IDisposable
     private void Note(string kind, string message)
     {
         _events.Append(new EventLine(_settings.Time.GetUtcNow(), kind, message));
-        _settings.Log.Info($"{kind}: {message}");
+        if (kind == "warning")
+            _settings.Log.Warning(message);
+        else
+            _settings.Log.Info($"{kind}: {message}");
     }
 }
 

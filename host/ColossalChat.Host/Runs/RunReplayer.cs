@@ -46,13 +46,14 @@ internal sealed class RunReplayer(HostServices host, RunJournal journal) : IDisp
     {
         using var plugins = host.CatalogFor(RunBinder.PluginsOf(stretch.Config));
         var bound = RunBinder.Bind(stretch.Config, plugins.Catalog);
+        var binding = new RunBinding(bound);
         using var log = new NodeLog(host.Console, host.IsVerbose);
-        using var node = new NodeContext(NodeSetup.Of(bound, plugins.Catalog, _folder, log) with { Devices = host.Devices });
-        using var ranks = TrainerRanks.Of(bound, node, host, _folder, log);
+        using var node = new NodeContext(NodeSetup.Of(binding, _folder, log) with { Devices = host.Devices });
+        using var ranks = TrainerRanks.Of(binding, node, host, _folder, log);
         var definition = new RunDefinition
         {
             Plan = bound.Plan,
-            Roles = RoleMakers.Of(bound.Settings, bound.Plan, node, ranks),
+            Roles = RoleMakers.Of(binding, node, ranks),
             Devices = node.Devices,
             Device = bound.Settings.Device,
             RunFolder = _folder,

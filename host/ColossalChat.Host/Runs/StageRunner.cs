@@ -8,6 +8,7 @@ using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
 using ColossalChat.Host.Ranks;
+using ColossalChat.Host.Telemetry;
 using ColossalChat.PluginHost;
 
 namespace ColossalChat.Host.Runs;
@@ -45,20 +46,21 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     public async Task<StageOutcome> RunAsync(RunRequest request, TextWriter output, CancellationToken cancel)
     {
         using var plugins = host.CatalogFor(RunBinder.PluginsOf(request.Config));
-        var bound = RunBinder.Bind(request.Config, plugins.Catalog);
-        foreach (var remark in bound.Remarks)
+        // Nothing here keeps what is bound itself, whose options are objects of plugins that may be exchanged.
+        var binding = new RunBinding(RunBinder.Bind(request.Config, plugins.Catalog));
+        foreach (var remark in binding.Current.Remarks)
             host.Console.Line(remark);
         if (request.IsDryRun)
-            return DryRun(bound, request.Resume, output, cancel);
+            return DryRun(binding, request.Resume, output, cancel);
 
         using var going = host.BeginRun();
         // A stop before this line finds nothing to save, and must leave nothing.
         cancel.ThrowIfCancellationRequested();
-        var (folder, checkpoint) = OpenFolder(bound, request.Resume);
+        var (folder, checkpoint) = OpenFolder(binding.Current, request.Resume);
         var isMended = false;
         try
         {
-            var outcome = await RunAsync(bound, plugins.Catalog, request, (folder, checkpoint), cancel).ConfigureAwait(false);
+            var outcome = await RunAsync(binding, request, (folder, checkpoint), cancel).ConfigureAwait(false);
             // A mistake or a wish of the user that ended the run before it did anything; other failures keep their log.
             isMended = outcome.ExitCode is ExitCode.Usage or ExitCode.Invalid or ExitCode.NotFound or ExitCode.Interrupted;
             return isMended && checkpoint is null && folder.IsUnused() ? outcome with { RunFolder = "" } : outcome;
@@ -76,17 +78,17 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     }
 
     private async Task<StageOutcome> RunAsync(
-        BoundRun bound, PluginCatalog catalog, RunRequest request, (RunFolder Folder, Checkpoint? Checkpoint) place, CancellationToken cancel)
+        RunBinding binding, RunRequest request, (RunFolder Folder, Checkpoint? Checkpoint) place, CancellationToken cancel)
     {
         var (folder, checkpoint) = place;
         using var held = folder.Hold();
-        using var log = new NodeLog(host.Console, host.IsVerbose, folder.Log);
-        KeepEnvironment(folder, checkpoint, catalog);
-        using var node = NodeOf(bound, catalog, folder.Path, log);
-        log.Info($"run folder {folder.Path}, seed {bound.Settings.Seed}, device {bound.Settings.Device}");
+        using var log = new NodeLog(host.Console, host.IsVerbose, folder.Log, binding.Current.Settings.Telemetry.JsonLog ? folder.JsonLog : null);
+        KeepEnvironment(folder, checkpoint, binding.Current.Catalog);
+        using var node = NodeOf(binding, folder.Path, log);
+        log.Info($"run folder {folder.Path}, seed {node.Seed}, device {node.Device}");
         return await host.Console.WithLiveLineAsync(
             "loading",
-            show => DriveAsync(bound, node, new Drive(request, folder, checkpoint, log, show), cancel)).ConfigureAwait(false);
+            show => DriveAsync(binding, node, new Drive(request, folder, checkpoint, log, show), cancel)).ConfigureAwait(false);
     }
 
     // Where and how the run began stays as it is; each continuation has a file beside it.
@@ -102,35 +104,22 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
 
     private sealed record Drive(RunRequest Request, RunFolder Folder, Checkpoint? Checkpoint, NodeLog Log, Action<string> Show);
 
-    private async Task<StageOutcome> DriveAsync(BoundRun bound, NodeContext node, Drive drive, CancellationToken cancel)
+    private async Task<StageOutcome> DriveAsync(RunBinding binding, NodeContext node, Drive drive, CancellationToken cancel)
     {
-        var settings = bound.Settings;
-        var sinks = (settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
-        using var ranks = TrainerRanks.Of(bound, node, host, drive.Folder.Path, drive.Log);
+        var sinks = (binding.Current.Settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(drive.Folder.Path)).ToArray();
+        await using var telemetry = (await NodeTelemetry.StartAsync(binding.Current.Settings.Telemetry, drive.Folder, node: "", drive.Log).ConfigureAwait(false)).ConfigureAwait(false);
+        using var ranks = TrainerRanks.Of(binding, node, host, drive.Folder.Path, drive.Log);
         Action<string> show = host.Console.IsTerminal ? drive.Show : host.Console.Line;
         using var recorder = new RunRecorder(drive.Folder, new RecorderSettings(drive.Log, host.Console, show, sinks)
         {
-            SamplesEvery = settings.Run.SamplesEvery,
+            SamplesEvery = binding.Current.Settings.Run.SamplesEvery,
             IsResumed = drive.Checkpoint is not null,
             MaxIterations = drive.Request.MaxIterations,
         });
-        var definition = new RunDefinition
-        {
-            Plan = bound.Plan,
-            Roles = RoleMakers.Of(settings, bound.Plan, node, ranks),
-            Devices = node.Devices,
-            Device = settings.Device,
-            RunFolder = drive.Folder.Path,
-            CheckpointEvery = settings.Run.CheckpointEvery,
-            KeepCheckpoints = settings.Run.KeepCheckpoints,
-            KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
-            MaxIterations = drive.Request.MaxIterations,
-            ResumeFrom = drive.Checkpoint,
-            Journal = JournalOf(bound),
-            Observer = recorder,
-            Flow = settings.Flow,
-        };
-        var system = ActorSystem.Create("colossalchat", SystemSetup(bound.Config, drive.Log));
+        using var exchange = new PluginExchange(binding, node, drive.Folder, WatchOf(binding.Current), drive.Log);
+        exchange.NoteAll(drive.Checkpoint?.Iteration ?? 0);
+        var definition = DefinitionOf(binding, node, drive, ranks, recorder, exchange);
+        var system = ActorSystem.Create("colossalchat", SystemSetup(drive.Request.Config, drive.Log));
         try
         {
             var end = await Cluster.Run.StartAsync(system, definition, cancel).ConfigureAwait(false);
@@ -146,12 +135,15 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
             // not be ended, and those calls return when the processes are gone.
             ranks.Dispose();
             await system.Terminate().ConfigureAwait(false);
+            foreach (var retired in exchange.CollectAll())
+                drive.Log.Debug(retired.Message);
             foreach (var sink in sinks)
                 sink.Dispose();
         }
     }
 
-    private static JournalSettings? JournalOf(BoundRun bound) => bound.Plan.Flow == FlowKind.Online && bound.Settings.Run.Journal
+    /// <summary>How a run keeps its samples; null for one that has none.</summary>
+    internal static JournalSettings? JournalOf(BoundRun bound) => bound.Plan.Flow == FlowKind.Online && bound.Settings.Run.Journal
         ? new JournalSettings
         {
             ExperienceOrigin = ExperienceOrigin.Of(bound),
@@ -160,14 +152,43 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         }
         : null;
 
-    private StageOutcome DryRun(BoundRun bound, string? resume, TextWriter output, CancellationToken cancel)
+    private static RunDefinition DefinitionOf(RunBinding binding, NodeContext node, Drive drive, TrainerRanks ranks, RunRecorder recorder, PluginExchange exchange)
     {
-        var from = resume is null ? null : FindRun(bound, resume, mayMend: false).Checkpoint;
+        var settings = binding.Current.Settings;
+        return new RunDefinition
+        {
+            Plan = binding.Current.Plan,
+            Roles = RoleMakers.Of(binding, node, ranks),
+            Devices = node.Devices,
+            Device = settings.Device,
+            RunFolder = drive.Folder.Path,
+            RunId = drive.Folder.Identity,
+            CheckpointEvery = settings.Run.CheckpointEvery,
+            KeepCheckpoints = settings.Run.KeepCheckpoints,
+            KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
+            MaxIterations = drive.Request.MaxIterations,
+            ResumeFrom = drive.Checkpoint,
+            Journal = JournalOf(binding.Current),
+            Observer = recorder,
+            Plugins = exchange,
+            Flow = settings.Flow,
+        };
+    }
+
+    private static PluginWatch? WatchOf(BoundRun bound)
+    {
+        var watched = bound.Catalog.Plugins.Where(plugin => bound.Settings.Plugins.Watches(plugin.Folder)).ToDictionary(plugin => plugin.Name, plugin => plugin.Folder);
+        return watched.Count > 0 ? new PluginWatch(watched) : null;
+    }
+
+    private StageOutcome DryRun(RunBinding binding, string? resume, TextWriter output, CancellationToken cancel)
+    {
+        var from = resume is null ? null : FindRun(binding.Current, resume, mayMend: false).Checkpoint;
         using var log = new NodeLog(host.Console, host.IsVerbose);
-        using var node = NodeOf(bound, bound.Catalog, null, log);
+        using var node = NodeOf(binding, null, log);
         if (from is not null)
             output.WriteLine($"continues after iteration {from.Iteration.ToString(CultureInfo.InvariantCulture)} from {from.Folder}");
-        Runs.DryRun.Show(bound, node, output, cancel);
+        Runs.DryRun.Show(binding, node, output, cancel);
         return new StageOutcome(ExitCode.Ok, "", new Dictionary<string, string>(), new Dictionary<string, double>());
     }
 
@@ -200,21 +221,24 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
     private static string NameOf(BoundRun bound) =>
         bound.Settings.Run.Name.Length > 0 ? bound.Settings.Run.Name : bound.Settings.Stage.Name;
 
-    private NodeContext NodeOf(BoundRun bound, PluginCatalog catalog, string? runFolder, INodeLog log) =>
-        new(NodeSetup.Of(bound, catalog, runFolder, log) with { Devices = host.Devices });
+    private NodeContext NodeOf(RunBinding binding, string? runFolder, INodeLog log) =>
+        new(NodeSetup.Of(binding, runFolder, log) with { Devices = host.Devices });
 
     /// <summary>The file's <c>akka</c> section over what a run needs.</summary>
     internal static ActorSystemSetup SystemSetup(LoadedConfig config, INodeLog log)
     {
-        var own = new ConfigSection("", ConfigLoader.DefaultPlace, new Dictionary<string, ConfigNode> { [ConfigLoader.Akka] = config.Section(ConfigLoader.Akka) });
-        var hocon = ConfigurationFactory.ParseString(HoconWriter.Write(own))
+        var hocon = AkkaOf(config)
             .WithFallback(ConfigurationFactory.ParseString(HostHocon))
             .WithFallback(ConfigurationFactory.ParseString(RunHocon.Dispatchers));
         return ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(hocon), new AkkaLogSetup(log));
     }
 
+    /// <summary>The file's <c>akka</c> section.</summary>
+    internal static Akka.Configuration.Config AkkaOf(LoadedConfig config) => ConfigurationFactory.ParseString(HoconWriter.Write(
+        new ConfigSection("", ConfigLoader.DefaultPlace, new Dictionary<string, ConfigNode> { [ConfigLoader.Akka] = config.Section(ConfigLoader.Akka) })));
+
     // Standard output belongs to results, so every line of Akka goes through our logger.
-    private static readonly string HostHocon =
+    internal static readonly string HostHocon =
         $$"""
         akka {
           loglevel = WARNING

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace ColossalChat.Transfer;
 
@@ -17,7 +19,7 @@ internal enum SocketStep
 }
 
 /// <summary>Non-blocking sockets with short waits, so that whoever waits can look at deadlines and at what else happened.</summary>
-internal static class SocketBytes
+internal static partial class SocketBytes
 {
     /// <summary>A connection; null when none came about in time.</summary>
     public static Socket? Connect(IPEndPoint to, Deadline deadline)
@@ -57,6 +59,16 @@ internal static class SocketBytes
             SendUnpaced(socket);
     }
 
+    /// <summary>
+    /// Keeps little in the system's queue, so that whatever else this machine sends does not stand behind it. The window that
+    /// the network needs is not touched.
+    /// </summary>
+    public static void KeepShort(Socket socket)
+    {
+        if (OperatingSystem.IsLinux())
+            socket.SetRawSocketOption(LinuxTcp, LinuxTcpUnsentLow, BitConverter.GetBytes(MostUnsent));
+    }
+
     /// <summary>Sends what the socket takes; waits at most so many milliseconds when it takes nothing.</summary>
     public static SocketStep Send(Socket socket, ReadOnlySpan<byte> bytes, int milliseconds, out int sent)
     {
@@ -69,6 +81,16 @@ internal static class SocketBytes
     {
         received = socket.Receive(bytes, SocketFlags.None, out var error);
         return error == SocketError.Success && received == 0 ? SocketStep.Closed : Step(socket, error, SelectMode.SelectRead, milliseconds);
+    }
+
+    /// <summary>Sends what the socket takes of a file, without copying it; waits at most so many milliseconds when it takes nothing. Linux only.</summary>
+    public static SocketStep SendFile(Socket socket, SafeFileHandle file, long offset, int bytes, int milliseconds, out int sent)
+    {
+        var count = SendFile((int)socket.SafeHandle.DangerousGetHandle(), (int)file.DangerousGetHandle(), ref offset, bytes);
+        sent = (int)Math.Max(0, count);
+        if (count > 0)
+            return SocketStep.Moved;
+        return Marshal.GetLastPInvokeError() is LinuxAgain or LinuxInterrupted && count < 0 ? Step(socket, SocketError.WouldBlock, SelectMode.SelectWrite, milliseconds) : SocketStep.Closed;
     }
 
     /// <summary>Sends all; false when the deadline passed or the other end is gone.</summary>
@@ -118,6 +140,16 @@ internal static class SocketBytes
     // costs a third of the bandwidth where no network lies between. Reno is in every kernel.
     private const int LinuxTcp = 6;
     private const int LinuxTcpCongestion = 13;
+
+    // TCP_NOTSENT_LOWAT: the socket takes more only while less than this waits to be sent.
+    private const int LinuxTcpUnsentLow = 25;
+    private const int MostUnsent = 1 << 19;
+
+    private const int LinuxInterrupted = 4;
+    private const int LinuxAgain = 11;
+
+    [LibraryImport("libc", EntryPoint = "sendfile", SetLastError = true)]
+    private static partial nint SendFile(int to, int from, ref long offset, nint count);
 
     private static void SendUnpaced(Socket socket)
     {

@@ -30,12 +30,14 @@ public sealed class CriticRole : IScoringRole
     private readonly CriticOptions _options;
     private readonly IBorrowedModel _critic;
     private readonly IOutputHead _head;
+    private readonly WeightsReader _weights;
 
     /// <summary>Borrows the critic.</summary>
     public CriticRole(CriticOptions options, INodeContext context)
     {
         (_options, _critic) = (options, context.Resolve<IModelStore>("models").Borrow(options.Model));
         _head = ValueHeads.Of(_critic);
+        _weights = new WeightsReader(_critic, options.Model, context);
     }
 
     /// <inheritdoc/>
@@ -53,8 +55,7 @@ public sealed class CriticRole : IScoringRole
     }
 
     /// <inheritdoc/>
-    public void LoadWeights(WeightsPublication publication, CancellationToken cancel) =>
-        _ = SharedWeights.Accept(publication, _options.Model, default);
+    public void LoadWeights(WeightsPublication publication, CancellationToken cancel) => _weights.Accept(publication, cancel);
 
     /// <inheritdoc/>
     public void Dispose() => _critic.Dispose();

@@ -35,20 +35,21 @@ public sealed record RolloutOptions : ICheckedOptions
     }
 }
 
-/// <summary>Writes answers with the policy that the trainer of the same process updates.</summary>
+/// <summary>Writes answers with the policy, in the trainer's process with the very model that it updates.</summary>
 public sealed class RolloutRole : IRolloutRole
 {
     private readonly RolloutOptions _options;
     private readonly INodeContext _context;
     private readonly IBorrowedModel _policy;
     private readonly int[] _stopIds;
-    private (long Epoch, long Version) _weights;
+    private readonly WeightsReader _weights;
 
     /// <summary>Borrows the policy.</summary>
     public RolloutRole(RolloutOptions options, INodeContext context)
     {
         (_options, _context) = (options, context);
         _policy = context.Resolve<IModelStore>("models").Borrow(options.Model);
+        _weights = new WeightsReader(_policy, options.Model, context);
         var text = _policy.Text;
         _stopIds = [.. options.StopIds.Concat(text.Template.StopIds).Concat(text.Tokenizer.EosIds).Distinct()];
     }
@@ -80,8 +81,7 @@ public sealed class RolloutRole : IRolloutRole
     }
 
     /// <inheritdoc/>
-    public void LoadWeights(WeightsPublication publication, CancellationToken cancel) =>
-        _weights = SharedWeights.Accept(publication, _options.Model, _weights);
+    public void LoadWeights(WeightsPublication publication, CancellationToken cancel) => _weights.Accept(publication, cancel);
 
     /// <inheritdoc/>
     public void Dispose() => _policy.Dispose();

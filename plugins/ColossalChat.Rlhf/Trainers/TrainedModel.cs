@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Numerics;
@@ -15,13 +14,16 @@ internal sealed class TrainedModel : IDisposable
     private readonly ITrainingEngine _engine;
     private readonly RankPlace _place;
     private readonly (double Forward, double Backward) _flopsPerToken;
+    private readonly string _node;
+    private readonly WeightsPublisher? _publisher;
     private IDisposable? _reading;
     private double _flops;
     private TimeSpan _took;
 
     public TrainedModel(TrainerOptions options, INodeContext context, bool needsValueHead)
     {
-        (_options, _place) = (options, context.Place);
+        (_options, _place, _node) = (options, context.Place, context.NodeName);
+        _publisher = context.ReadersAreElsewhere && _place.Rank == 0 ? new WeightsPublisher(context.Blobs) : null;
         _loan = context.Resolve<IModelStore>("models").Borrow(options.Model);
         try
         {
@@ -112,17 +114,21 @@ internal sealed class TrainedModel : IDisposable
     }
 
     /// <summary>
-    /// Names the current weights; all readers in rank 0's process borrow the same model, so no bytes travel. They are
-    /// whole there until the next computation.
+    /// Names the current weights. Readers in rank 0's process borrow the same model, where they are whole until the next
+    /// computation; for others the trained ones go into the lane.
     /// </summary>
     public WeightsPublication Publish(long epoch, long version, CancellationToken cancel)
     {
         EndReading();
         _reading = _engine.ReadWeights(_engine.Trainable);
-        var hash = _place.Rank == 0 ? ContentHash(cancel) : "";
         if (_place.Rank > 0)
+        {
             EndReading();
-        return new WeightsPublication(_options.Model, epoch, version, hash, null);
+            return new WeightsPublication(_options.Model, epoch, version, "", null);
+        }
+
+        var publication = new WeightsPublication(_options.Model, epoch, version, ModelWeights.HashOf(_loan, cancel), null) { Publisher = _node };
+        return _publisher?.Publish(publication, [.. _engine.Trainable], cancel) ?? publication;
     }
 
     /// <summary>Rank 0 writes parameter by parameter, so that no rank ever holds more of the others than one.</summary>
@@ -145,6 +151,7 @@ internal sealed class TrainedModel : IDisposable
     public void Dispose()
     {
         EndReading();
+        _publisher?.Dispose();
         _engine.Dispose();
         _loan.Dispose();
     }
@@ -171,25 +178,5 @@ internal sealed class TrainedModel : IDisposable
     {
         foreach (var batch in parts.SelectMany(part => part.Window))
             batch.Dispose();
-    }
-
-    private string ContentHash(CancellationToken cancel)
-    {
-        var body = _loan.Body;
-        var slots = body.Embedding.Parameters
-            .Concat(body.Blocks.SelectMany(block => block.Parameters))
-            .Concat((_loan.ValueHead ?? body.LanguageHead).Parameters)
-            .Concat(_loan.Adapter?.Parameters ?? [])
-            .Distinct();
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var slot in slots)
-        {
-            cancel.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            hash.AppendData(System.Text.Encoding.UTF8.GetBytes(slot.Name));
-            hash.AppendData(slot.Value.detach().cpu().contiguous().bytes);
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

@@ -106,6 +106,7 @@ public sealed class RunBinderTests
         var missing = RunSettings.Keys.Where(key => written.Node($"colossalchat.{key}") is null)
             .Concat(NamedBy(bound!.Settings.Run, "run", written))
             .Concat(NamedBy(bound.Settings.Flow, "flow", written))
+            .Concat(NamedBy(bound.Settings.Telemetry, "telemetry", written))
             .Concat(NamedBy(bound.Settings.Stage.Options!, "stage", written))
             .Concat(NamedBy(bound.Settings.Roles.Rollout!.Options!, "roles.rollout", written))
             .Concat(NamedBy(bound.Settings.Roles.Experience!.Options!, "roles.experience", written))

@@ -1,0 +1,55 @@
+using Akka.Actor;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Who takes batches: of the roles that compute with published weights those that have the newest. One that comes later
+/// gets them first.
+/// </summary>
+internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
+{
+    private readonly Dictionary<string, WeightsLoaded> _newest = [];
+    private readonly Dictionary<(string Reader, string Model), long> _loaded = [];
+    private readonly HashSet<string> _ready = [];
+
+    /// <summary>A role was opened, perhaps long after the others.</summary>
+    public void Welcome(string slot, IActorRef actor)
+    {
+        if (!RoleTable.IsReader(slot))
+            return;
+        foreach (var newest in _newest.Values)
+            actor.Tell(new WeightsReady(newest.Iteration, newest.Publication), flow.Iteration);
+    }
+
+    /// <summary>A reader has weights.</summary>
+    public void Loaded(WeightsLoaded loaded)
+    {
+        var model = loaded.Publication.Model;
+        if (!_newest.TryGetValue(model, out var newest) || newest.Iteration < loaded.Iteration)
+            _newest[model] = loaded;
+        _loaded[(loaded.Reader, model)] = loaded.Iteration;
+        if (roles.Readers.ContainsKey(loaded.Reader) && !_ready.Contains(loaded.Reader) && HasNewest(loaded.Reader))
+        {
+            _ready.Add(loaded.Reader);
+            Tell();
+        }
+    }
+
+    /// <summary>These readers are gone.</summary>
+    public void Lose(IEnumerable<string> slots)
+    {
+        _ready.ExceptWith(slots);
+        Tell();
+    }
+
+    private bool HasNewest(string reader) => flow.Definition.Plan.ModelsTrained.All(model =>
+        _newest.TryGetValue(model, out var newest) && _loaded.GetValueOrDefault((reader, model), -1) >= newest.Iteration);
+
+    // While nobody is there for some role, batches wait: whoever takes its place gets them.
+    private void Tell()
+    {
+        var pools = roles.PoolsOf(_ready);
+        if (pools.Rollouts.Count > 0 && pools.Scorers.All(pool => pool.Count > 0))
+            roles.Prompts.Tell(new PoolsChanged(pools), flow.Iteration);
+    }
+}

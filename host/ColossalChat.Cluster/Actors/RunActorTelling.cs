@@ -1,0 +1,49 @@
+using Akka.Actor;
+using Akka.Event;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>The part of a run's supervisor that talks to the user: tells what happens, and hears what is wanted.</summary>
+internal partial class RunActor
+{
+    private readonly RunSwaps _swaps;
+
+    /// <summary>Tells the user.</summary>
+    protected void Note(string kind, string message) => Observe(observer => observer.Noted(kind, message));
+
+    private void Observe(Action<IRunObserver> tell)
+    {
+        try
+        {
+            _definition.Fence?.Invoke();
+            tell(_definition.Observer);
+        }
+        catch (Exception error)
+        {
+            _log.Error(error, "The run's observer failed.");
+            if (IsClosing || Attempt.IsNobody())
+                return;
+            if (error is IOException or UnauthorizedAccessException)
+                Fail(ExitCode.Resource, $"What happens in the run could not be recorded: {error.Message} "
+                    + "Make room or make the run folder writable, then go on with --resume latest.");
+            else
+                Fail(ExitCode.Failed, $"What happens in the run could not be recorded: {error.Message}");
+        }
+    }
+
+    private void ReceiveSwaps()
+    {
+        Receive<SwapReady>(ready => _swaps.Take(ready, Attempt));
+        Receive<SwapBegun>(begun => begun.Epoch == Epoch, _ => _swaps.Begun());
+        Receive<SwapEnded>(ended => ended.Epoch == Epoch, ended => Note("swap", _swaps.End(ended)));
+        Receive<ExchangeNoted>(noted => Note(noted.Kind, noted.Message));
+    }
+
+    // Before the next attempt makes its roles.
+    private void UndoSwap()
+    {
+        if (_swaps.GoBack() is { } undone)
+            Note("swap", undone);
+    }
+}

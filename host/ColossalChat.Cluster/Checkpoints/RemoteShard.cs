@@ -1,0 +1,53 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>A copy of a role's state that the node of the role keeps; it writes the files, to storage that all nodes see.</summary>
+/// <param name="shard">What tells of it.</param>
+/// <param name="cancel">Ends the wait for the node: the attempt is over.</param>
+internal sealed class RemoteShard(ShardCaptured shard, CancellationToken cancel) : IKeptState
+{
+    // A node that is gone is noticed long before, and the attempt ends with it; this is for one that hangs.
+    private static readonly TimeSpan Silence = TimeSpan.FromMinutes(30);
+
+    /// <summary>Which copy of the attempt.</summary>
+    public long Number => shard.Number;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<KeptTensor> Tensors => shard.Tensors;
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> Documents => shard.Documents;
+
+    /// <inheritdoc/>
+    /// <exception cref="NotSupportedException">Always: the bytes are on another node.</exception>
+    public void Read(KeptTensor tensor, int start, Span<byte> destination) =>
+        throw new NotSupportedException($"The state of {shard.Slot} is on another node; it is read from a checkpoint.");
+
+    /// <inheritdoc/>
+    public WrittenFile? Write(string dataFile, string indexFile, ReadOnlySpan<byte> index)
+    {
+        try
+        {
+            var answer = shard.Keeper.Ask<object>(
+                new WriteShard(shard.Number, Path.GetFullPath(dataFile), Path.GetFullPath(indexFile), index.ToArray()), Silence, cancel).GetAwaiter().GetResult();
+            return answer switch
+            {
+                ShardWritten written => written.File,
+                ShardNotWritten failed => throw new IOException(failed.Reason),
+                _ => throw new IOException($"{shard.Slot} answered {answer.GetType().Name} when it was to write its state."),
+            };
+        }
+        catch (Exception error) when (error is AskTimeoutException or OperationCanceledException)
+        {
+            throw new IOException($"The node of {shard.Slot} did not write its state: it is gone.", error);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // The node frees its copy with the next one, or with the role.
+    }
+}

@@ -1,0 +1,68 @@
+using Akka.Actor;
+using Akka.Event;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>RunActor or a timer -> ControlActor: look into the run's drop box.</summary>
+internal sealed record LookIntoBox;
+
+/// <summary>Empties the run's drop box and gives each request to whoever can carry it out.</summary>
+internal sealed class ControlActor : ReceiveActor, IWithTimers
+{
+    private readonly RunDefinition _definition;
+    private readonly IActorRef _swaps;
+    private readonly HashSet<string> _taken = [];
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+
+    /// <param name="definition">The run.</param>
+    /// <param name="swaps">Exchanges plugins.</param>
+    public ControlActor(RunDefinition definition, IActorRef swaps)
+    {
+        (_definition, _swaps) = (definition, swaps);
+        Receive<LookIntoBox>(_ => Look(Take));
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart()
+    {
+        // Whoever asked then asked nobody, or a process that is gone; nothing is done long after it was wanted.
+        Look((id, _) => Answer(id, ExitCode.NotFound, "The run was not going on when this was asked; ask again."));
+        Timers.StartPeriodicTimer("look", new LookIntoBox(), _definition.ControlEvery);
+    }
+
+    protected override void PostStop() => Look((id, _) =>
+    {
+        if (!_taken.Contains(id))
+            Answer(id, ExitCode.NotFound, "The run ended before it came to this.");
+    });
+
+    private void Take(string id, ControlRequest? request)
+    {
+        if (!_taken.Add(id))
+            return;
+        if (request is { Kind: RunControl.Swap } && request.Arguments.TryGetValue(RunControl.Plugin, out var plugin)
+            && request.Arguments.TryGetValue(RunControl.Folder, out var folder))
+            _swaps.Tell(new SwapAsked(new SwapRequest(id, plugin, folder)));
+        else
+            Answer(id, ExitCode.Invalid, $"The run knows no request of kind '{request?.Kind ?? "?"}' with these arguments; is it of another version of the program?");
+    }
+
+    private void Look(Action<string, ControlRequest?> take)
+    {
+        try
+        {
+            foreach (var (id, request) in RunControl.Pending(_definition.RunFolder))
+                take(id, request);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The run goes on without a drop box; the next look is soon.
+            _log.Debug("The drop box of the run could not be read: {0}", error.Message);
+        }
+    }
+
+    private void Answer(string id, ExitCode exitCode, string message) =>
+        RunControl.Answer(_definition.RunFolder, id, new ControlAnswer(exitCode, message));
+}

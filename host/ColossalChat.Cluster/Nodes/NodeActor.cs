@@ -1,0 +1,172 @@
+using Akka.Actor;
+using Akka.Event;
+using ColossalChat.Contracts;
+using AkkaCluster = Akka.Cluster.Cluster;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>What a node is made of.</summary>
+public sealed record NodeDefinition
+{
+    /// <summary>Who it is.</summary>
+    public required NodeCard Card { get; init; }
+
+    /// <summary>The run as this node sees it: its makers of roles, its devices. Nobody observes it here.</summary>
+    public required RunDefinition Run { get; init; }
+
+    /// <summary>Told where trainer ranks of an attempt meet, before any of them is made.</summary>
+    public required Action<string> MeetAt { get; init; }
+
+    /// <summary>Told once that the node is no longer needed, and why.</summary>
+    public required Action<RunOver> Ended { get; init; }
+}
+
+/// <summary>
+/// A node's side of a run: hosts the roles that the coordinator wants here. Those of an older attempt, or of a coordinator
+/// that was replaced, end before any of a newer one begins.
+/// </summary>
+internal sealed class NodeActor : ReceiveActor, IWithTimers
+{
+    private const string Ending = "roles end";
+    private readonly NodeDefinition _node;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly Dictionary<string, HostRole> _wanted = [];
+    private readonly HashSet<IActorRef> _ending = [];
+    private CancellationTokenSource _cancel = new();
+    private IActorRef _run = ActorRefs.Nobody;
+    private long _epoch;
+
+    public NodeActor(NodeDefinition node)
+    {
+        _node = node;
+        Receive<DescribeNode>(_ => Sender.Tell(new NodeDescribed(node.Card with { Clock = DateTimeOffset.UtcNow }, _wanted.Keys.ToDictionary(slot => slot, _ => 0.0))));
+        Receive<HostRole>(Host);
+        Receive<EndRole>(end => end.Epoch == _epoch, end => End(end.Slot));
+        Receive<EndEpoch>(end => end.Epoch == _epoch, _ => EndAll());
+        Receive<Terminated>(ended => GoOn(ended.ActorRef));
+        Receive<RunOver>(over =>
+        {
+            EndAll();
+            node.Ended(over);
+        });
+        Receive<GracePassed>(_ => node.Run.Abandon?.Invoke($"Roles did not end within {Grace}: {string.Join(", ", _ending.Select(role => role.Path.Name))}."));
+        Receive<WantsToLeave>(_ => Leave());
+        Receive<LeaveNow>(_ =>
+        {
+            EndAll();
+            AkkaCluster.Get(Context.System).Leave(AkkaCluster.Get(Context.System).SelfAddress);
+        });
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    // A role has half of it to return and as much to be disposed.
+    private TimeSpan Grace => _node.Run.Flow.CancelGrace * 2;
+
+    /// <summary>Props of a node's actor.</summary>
+    public static Props Of(NodeDefinition node) => Props.Create(() => new NodeActor(node));
+
+    // A role actor that throws is a fault of the host itself: the run hears of it as of any failed call.
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>
+    {
+        _run.Tell(new RoleFailed(_epoch, Sender.Path.Name, default, $"{Sender.Path.Name} broke: {error.Message}", Repair.Rewind));
+        return Directive.Stop;
+    });
+
+    protected override void PostStop()
+    {
+        _cancel.Cancel();
+        _cancel.Dispose();
+    }
+
+    private void Host(HostRole host)
+    {
+        if (host.Epoch < _epoch)
+        {
+            _log.Debug("Ignored a request of attempt {0} to host {1}; attempt {2} is on.", host.Epoch, host.Slot, _epoch);
+            return;
+        }
+
+        if (host.Epoch > _epoch)
+        {
+            EndAll();
+            (_epoch, _run) = (host.Epoch, host.Run);
+            _cancel = new CancellationTokenSource();
+        }
+
+        _wanted[host.Slot] = host;
+        if (_ending.Count == 0)
+            Start(host);
+    }
+
+    private void Start(HostRole host)
+    {
+        var child = Context.Child(host.Slot);
+        if (!child.IsNobody())
+        {
+            child.Forward(host);
+            return;
+        }
+
+        if (host.Meet.Length > 0)
+            _node.MeetAt(host.Meet);
+        var flow = new FlowContext(_node.Run, host.Run, host.Iteration, host.Epoch, _cancel.Token, CancellationToken.None) { Meet = host.Meet };
+        try
+        {
+            var from = host.Checkpoint.Length == 0 ? null : Checkpoints.Open(host.Checkpoint, IsNeededBy(host.Slot)).State;
+            Context.ActorOf(RoleProps.Of(flow, host.Slot, from), host.Slot);
+        }
+        catch (UserErrorException error)
+        {
+            host.Run.Tell(new RoleFailed(host.Epoch, host.Slot, default, error.Message, Repair.None, error.ExitCode));
+        }
+    }
+
+    // However many ranks there were, each finds its part in what all of them wrote.
+    private static Func<string, bool> IsNeededBy(string slot) => RoleSlots.RoleOf(slot) == RoleSlots.Trainer
+        ? role => RoleSlots.IsRankOf(role, RoleSlots.TrainerOf(slot).Model)
+        : role => role == slot;
+
+    private void End(string slot)
+    {
+        _wanted.Remove(slot);
+        var child = Context.Child(slot);
+        if (child.IsNobody() || !_ending.Add(child))
+            return;
+        Context.Watch(child);
+        Context.Stop(child);
+        Timers.StartSingleTimer(Ending, new GracePassed(), Grace);
+    }
+
+    private void EndAll()
+    {
+        _cancel.Cancel();
+        foreach (var child in Context.GetChildren())
+            End(child.Path.Name);
+        _wanted.Clear();
+    }
+
+    private void GoOn(IActorRef ended)
+    {
+        _ending.Remove(ended);
+        if (_ending.Count > 0)
+            return;
+        Timers.Cancel(Ending);
+        foreach (var host in _wanted.Values.ToArray())
+            Start(host);
+    }
+
+    // Whoever leaves gives back what he has: batches go to others, trainers' state is written first.
+    private void Leave()
+    {
+        if (_run.IsNobody())
+            Self.Tell(new LeaveNow());
+        else
+            _run.Tell(new NodeLeaving(_node.Card.Name));
+    }
+
+    private sealed record GracePassed;
+
+    /// <summary>The user wants this node to go.</summary>
+    internal sealed record WantsToLeave;
+}

@@ -1,0 +1,203 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// Supervises a run whose roles are hosted by nodes. A node that falls silent loses its rollout and scoring roles at once to
+/// others; one that is gone with trainers takes the run back to the last checkpoint.
+/// </summary>
+internal sealed class SpreadRunActor : RunActor
+{
+    private const string Wait = "wait for nodes";
+    private readonly RunDefinition _definition;
+    private readonly SpreadOptions _spread;
+    private readonly RunPlaces _places;
+    private RunState? _from;
+    private bool _isWaiting;
+    private string _lastMissing = "";
+
+    public SpreadRunActor(RunDefinition definition, SpreadOptions spread, TaskCompletionSource<RunEnd> end, CancellationToken stop)
+        : base(definition, end, stop)
+    {
+        (_definition, _spread) = (definition, spread);
+        _places = new RunPlaces(definition.Plan, definition.Roles, spread.Cluster);
+        Receive<NodeCame>(Come);
+        Receive<NodeSilent>(silent => Lose(silent.Node, isGone: false));
+        Receive<NodeGone>(gone => Lose(gone.Node, isGone: true));
+        Receive<NodeLeaving>(leaving => Release(leaving.Node));
+        Receive<NodeReported>(_ => { });
+        Receive<WaitedLongEnough>(_ => NowhereLeft());
+    }
+
+    protected override void PreStart()
+    {
+        Context.ActorOf(Props.Create(() => new MembersActor()), "members");
+        base.PreStart();
+    }
+
+    protected override void StartAttempt(RunState? from)
+    {
+        CountFrom(_spread.Term.Last);
+        (_from, _isWaiting) = (from, true);
+        Timers.StartSingleTimer(Wait, new WaitedLongEnough(), _spread.Cluster.WaitForNodes);
+        TryStart();
+    }
+
+    protected override void BeforeAttempt() => _spread.Term.Take(Epoch);
+
+    protected override void AfterAttempt()
+    {
+        foreach (var node in _places.Nodes)
+            node.Actor.Tell(new EndEpoch(Epoch));
+    }
+
+    // Trainers read their own on their nodes.
+    protected override RunState Read(string checkpoint) => SpreadOptions.Read(checkpoint).State;
+
+    private void TryStart()
+    {
+        if (!_isWaiting)
+            return;
+        if (_places.TryPlace(out var missing) is not { } placement)
+        {
+            var text = string.Join("; ", missing);
+            if (text != _lastMissing)
+                Note("nodes", $"Waiting for nodes: {text}.");
+            _lastMissing = text;
+            return;
+        }
+
+        (_isWaiting, _lastMissing) = (false, "");
+        Timers.Cancel(Wait);
+        Note("nodes", "Roles are placed: " + string.Join(", ", _places.Nodes.Select(node => (node.Card.Name, Slots: _places.SlotsOn(node.Card.Name)))
+            .Where(node => node.Slots.Count > 0).Select(node => $"{string.Join(' ', node.Slots)} on {node.Name}")) + ".");
+        StartAttempt(_from, placement.Slots, placement.Meet);
+    }
+
+    private void Come(NodeCame came)
+    {
+        var card = came.Node.Card;
+        if (card.Fingerprint != _spread.Fingerprint)
+        {
+            Note("nodes", $"Node {card.Name} is not used: {_spread.Differences(card)}. Give all nodes the same program, plugins and configuration.");
+            return;
+        }
+
+        if (_places.Find(card.Name) is null)
+        {
+            Note("nodes", $"Node {card.Name} came, with roles {string.Join(", ", card.Roles)}.");
+            if (Math.Abs((card.Clock - DateTimeOffset.UtcNow).TotalSeconds) > _spread.Cluster.ClockSkew)
+                Note("nodes", $"The clock of {card.Name} differs by {(card.Clock - DateTimeOffset.UtcNow).TotalSeconds:0.0} s; times in its log are off by as much.");
+        }
+        else
+        {
+            Note("nodes", $"Node {card.Name} can be reached again.");
+        }
+
+        _places.Set(came.Node);
+        if (_isWaiting)
+            TryStart();
+        else
+            Extend();
+    }
+
+    private void Lose(string name, bool isGone)
+    {
+        if (_places.Find(name) is not { } node)
+            return;
+        Note("nodes", isGone ? $"Node {name} is gone." : $"Node {name} does not answer.");
+        if (isGone)
+            _places.Remove(name);
+        else
+            _places.Set(node with { IsReachable = false });
+        if (_isWaiting || IsClosing)
+            return;
+        TakeAway(node, "is lost");
+        if (isGone && _places.SlotsOn(name) is { Count: > 0 } kept)
+            Rewind($"Node {name} is gone with {string.Join(", ", kept)}.");
+    }
+
+    // Its batches go to others at once. What the node may still answer is the same and comes too late.
+    private void TakeAway(RunNode node, string why)
+    {
+        string[] moved = [.. _places.SlotsOn(node.Card.Name).Where(RoleTable.IsReader)];
+        if (moved.Length == 0)
+            return;
+        foreach (var slot in moved)
+        {
+            _places.Lose(slot);
+            node.Actor.Tell(new EndRole(Epoch, slot));
+        }
+
+        Note("restart", $"{string.Join(", ", moved)} on {node.Card.Name} {why}; the batches go to others.");
+        Attempt.Tell(new SlotsLost(moved));
+        Extend();
+    }
+
+    private void Extend()
+    {
+        if (Attempt.IsNobody() || IsClosing)
+            return;
+        foreach (var placed in _places.Extend())
+        {
+            Note("nodes", $"{placed.Slot} is hosted by {_places.Nodes.First(node => node.Actor.Equals(placed.Node)).Card.Name}.");
+            Attempt.Tell(placed);
+        }
+
+        if (Orphans.Any())
+        {
+            if (!Timers.IsTimerActive(Wait))
+                Timers.StartSingleTimer(Wait, new WaitedLongEnough(), _spread.Cluster.WaitForNodes);
+        }
+        else
+        {
+            Timers.Cancel(Wait);
+        }
+    }
+
+    private IEnumerable<string> Orphans => _definition.Plan.Flow == FlowKind.Offline
+        ? []
+        : _definition.Plan.ScoresNeeded.Select(RoleSlots.Of).Prepend(RoleSlots.Rollout).Where(role => !_places.IsHosted(role));
+
+    private void NowhereLeft()
+    {
+        var missing = _isWaiting ? _lastMissing : string.Join("; ", Orphans.Select(role => $"role {role} has no node"));
+        if (missing.Length > 0)
+            Fail(ExitCode.Resource, $"A role has nowhere to run: {missing}. Nothing changed within cluster.wait-for-nodes = {_spread.Cluster.WaitForNodes}. "
+                + "Start nodes with these roles; the run goes on from its last checkpoint.");
+    }
+
+    private void Release(string name)
+    {
+        if (_places.Find(name) is not { } node)
+            return;
+        _places.Set(node with { IsLeaving = true });
+        Note("nodes", $"Node {name} leaves.");
+        if (!_isWaiting && !IsClosing)
+            TakeAway(node, "leaves");
+        node.Actor.Tell(new LeaveNow());
+    }
+
+    private sealed record WaitedLongEnough;
+}
+
+/// <summary>What a run on several nodes has besides.</summary>
+/// <param name="Cluster">Section <c>cluster</c>.</param>
+/// <param name="Card">The coordinator's own node.</param>
+/// <param name="Term">Numbers the attempts of all coordinators of the run.</param>
+internal sealed record SpreadOptions(ClusterOptions Cluster, NodeCard Card, CoordinatorTerm Term)
+{
+    public string Fingerprint => Card.Fingerprint;
+
+    /// <summary>What tells a node from this one.</summary>
+    public string Differences(NodeCard other)
+    {
+        var names = Card.Versions.Keys.Union(other.Versions.Keys).Order(StringComparer.Ordinal)
+            .Where(name => Card.Versions.GetValueOrDefault(name) != other.Versions.GetValueOrDefault(name));
+        return string.Join("; ", names.Select(name => $"{name} is {other.Versions.GetValueOrDefault(name, "missing")} there and {Card.Versions.GetValueOrDefault(name, "missing")} here"));
+    }
+
+    /// <summary>A checkpoint without the trainers' states, which are read where they are needed.</summary>
+    public static Checkpoint Read(string checkpoint) => Checkpoints.Open(checkpoint, slot => RoleSlots.RoleOf(slot) != RoleSlots.Trainer);
+}

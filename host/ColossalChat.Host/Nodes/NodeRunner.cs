@@ -1,0 +1,159 @@
+using Akka.Actor;
+using ColossalChat.Cluster;
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
+using ColossalChat.Host.Ranks;
+using ColossalChat.Host.Runs;
+using ColossalChat.Transfer;
+
+namespace ColossalChat.Host.Nodes;
+
+/// <summary>Runs one node: plugins and models of this process, in the actor system of a cluster.</summary>
+internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyList<string> roles)
+{
+    private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly RunBinding _binding = new(bound);
+    private readonly DateTimeOffset _began = DateTimeOffset.UtcNow;
+
+    private RunFolder Folder => new(Path.Combine(bound.Settings.Run.Folder, bound.Settings.Run.Name));
+
+    /// <summary>Joins, hosts, and leaves when the run has ended or the user wants it.</summary>
+    public async Task<RunOver> RunAsync(CancellationToken cancel)
+    {
+        var name = NodeName();
+        var own = Path.Combine(Folder.Path, "nodes", name);
+        Directory.CreateDirectory(own);
+        using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"));
+        var network = NodeNetwork.Of(bound);
+        using var lane = new NetworkBlobLane(new LaneSettings { Host = network.Host, SpillFolder = own }, log);
+        NodeContext NewContext() => new(NodeSetup.Of(_binding, Folder.Path, log) with
+        {
+            NodeName = name,
+            Devices = host.Devices,
+            Blobs = lane,
+            ReadersAreElsewhere = true,
+        });
+        using var node = NewContext();
+        using var ranks = TrainerRanks.OfNode(_binding, node, NewContext);
+        var system = ActorSystem.Create(bound.Settings.Cluster.Name, NodeNetwork.SystemSetup(bound.Config, roles, log));
+        try
+        {
+            var card = NodeCards.Of(bound, name, roles, network.Host);
+            var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason));
+            var definition = new NodeDefinition { Card = card, Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
+            var handle = RunNodes.Start(system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null);
+            log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
+            using var leaving = cancel.Register(handle.Leave);
+            return await EndAsync(system, cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            await system.Terminate().ConfigureAwait(false);
+        }
+    }
+
+    // The run ends for all; a node that leaves, or was taken for dead by the others, ends alone.
+    private async Task<RunOver> EndAsync(ActorSystem system, CancellationToken cancel)
+    {
+        await Task.WhenAny(_over.Task, system.WhenTerminated).ConfigureAwait(false);
+        if (!_over.Task.IsCompleted)
+            return cancel.IsCancellationRequested
+                ? new RunOver(ExitCode.Ok, "The node has left.")
+                : new RunOver(ExitCode.Failed, "The others took this node for dead and go on without it; start it again.");
+        await CoordinatedShutdown.Get(system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+        return await _over.Task.ConfigureAwait(false);
+    }
+
+    private RunDefinition Definition(NodeContext node, TrainerRanks ranks, ParcelPost parcels, Action<string> abandon)
+    {
+        var settings = bound.Settings;
+        return new RunDefinition
+        {
+            Plan = bound.Plan,
+            Roles = RoleMakers.Of(_binding, node, ranks),
+            Devices = node.Devices,
+            Device = settings.Device,
+            RunFolder = Folder.Path,
+            CheckpointEvery = settings.Run.CheckpointEvery,
+            KeepCheckpoints = settings.Run.KeepCheckpoints,
+            KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
+            Observer = new NoObserver(),
+            Flow = settings.Flow,
+            Parcels = parcels,
+            Abandon = abandon,
+        };
+    }
+
+    private CoordinatorDefinition Leader(RunDefinition run, NodeCard card, NodeContext node, NodeLog log)
+    {
+        var term = new CoordinatorTerm(Folder.Path, card.Name);
+        return new CoordinatorDefinition
+        {
+            Cluster = bound.Settings.Cluster,
+            Card = card,
+            Term = term,
+            Began = _began,
+            Open = () => Open(run with { Fence = term.Require }, node, log),
+        };
+    }
+
+    // The run is where its folder says that it is; whoever led it before.
+    private LedRun Open(RunDefinition run, NodeContext node, NodeLog log)
+    {
+        var folder = Folder;
+        if (!File.Exists(folder.EffectiveConfig))
+            File.WriteAllText(folder.EffectiveConfig, bound.EffectiveText());
+        FlatSettings.CheckStage(FlatSettings.OfFile(folder.EffectiveConfig), FlatSettings.Of(bound.EffectiveText(), "configuration"), folder.Path);
+        Checkpoints.Recover(folder.Path, log.Warning);
+        var choice = Checkpoints.LatestForCoordinator(folder.Path);
+        foreach (var skipped in choice.Skipped)
+            log.Warning(skipped);
+        IMetricSink[] sinks = [.. (bound.Settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(folder.Path))];
+        var recorder = new RunRecorder(folder, new RecorderSettings(log, host.Console, host.Console.Line, sinks)
+        {
+            SamplesEvery = bound.Settings.Run.SamplesEvery,
+            IsResumed = File.Exists(folder.Metrics),
+        });
+        return new LedRun(run with { Observer = recorder, ResumeFrom = choice.Checkpoint }, end =>
+        {
+            if (end.Failure is { } failure)
+                recorder.Failed(failure, end.LastIteration);
+            else
+                recorder.Ended(end.ExitCode, end.LastIteration);
+            recorder.Dispose();
+            foreach (var sink in sinks)
+                sink.Dispose();
+        });
+    }
+
+    // Other nodes hear of it at once, and not only when heartbeats stay away.
+    private static void GiveUp(ActorSystem system, NodeLog log, string reason)
+    {
+        log.Error($"{reason} This process ends; start it again.");
+        var cluster = Akka.Cluster.Cluster.Get(system);
+        cluster.Down(cluster.SelfAddress);
+        _ = new Timer(_ => Environment.Exit((int)ExitCode.Failed), null, TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
+    }
+
+    // A process that is started again is another node, in a container with the same number too.
+    private static string NodeName() => $"{Environment.MachineName.ToLowerInvariant()}-{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..4]}";
+
+    private sealed class NoObserver : IRunObserver
+    {
+        public void Started(long firstIteration, long iterations)
+        {
+            // Only the coordinator's process is told.
+        }
+
+        public void Reported(IterationReport report)
+        {
+            // Only the coordinator's process is told.
+        }
+
+        public void Noted(string kind, string message)
+        {
+            // Only the coordinator's process is told.
+        }
+    }
+}

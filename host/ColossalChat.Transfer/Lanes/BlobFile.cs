@@ -1,0 +1,214 @@
+using System.Buffers.Binary;
+using System.IO.MemoryMappedFiles;
+using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>
+/// A block in a file that several processes of a machine use: a head with a table of chunks, mapped, then the content, read
+/// and written. The content is not mapped: a file without room is an error then, where a page would end the process.
+/// Lives as long as somebody holds it; safe to use from several threads.
+/// </summary>
+internal sealed unsafe class BlobFile : IDisposable
+{
+    /// <summary>Bytes of every chunk but the last.</summary>
+    public const int ChunkLength = 1 << 20;
+
+    // Head: 0 magic, 8 bytes of content, 16 block id, 32 token, 64 verified. Then 16 bytes a chunk: its hash, and whether it is here.
+    private const ulong Magic = 0x31424F4C42434343; // CCCBLOB1
+    private const int HeadLength = 128;
+    private const int EntryLength = 16;
+    private const int PageLength = 4096;
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(2);
+    private readonly object _changed = new();
+    private readonly FileStream _stream;
+    private readonly MemoryMappedFile _map;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly byte* _head;
+    private readonly long _start;
+    private int _holders = 1;
+
+    private BlobFile(FileStream stream, long bytes)
+    {
+        (_stream, Bytes, Chunks) = (stream, bytes, (int)((bytes + ChunkLength - 1) / ChunkLength));
+        _start = StartOf(Chunks);
+        _map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: true);
+        _view = _map.CreateViewAccessor(0, _start);
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _head);
+    }
+
+    public string Path => _stream.Name;
+
+    /// <summary>Size of the content.</summary>
+    public long Bytes { get; }
+
+    public int Chunks { get; }
+
+    /// <summary>True when nobody in this process fills it any more, and it is not complete.</summary>
+    public bool IsAbandoned { get; set; }
+
+    public SafeFileHandle Handle => _stream.SafeFileHandle;
+
+    /// <summary>True once a reader of this machine found the content to have its hash.</summary>
+    public bool IsVerified
+    {
+        get => Volatile.Read(ref *(int*)(_head + 64)) != 0;
+        set => Volatile.Write(ref *(int*)(_head + 64), value ? 1 : 0);
+    }
+
+    /// <summary>A new file with room for everything.</summary>
+    /// <exception cref="IOException">There is no room, or a file of that name.</exception>
+    public static BlobFile Create(string path, Guid block, ReadOnlySpan<byte> token, long bytes)
+    {
+        var chunks = (int)((bytes + ChunkLength - 1) / ChunkLength);
+        var length = StartOf(chunks) + bytes;
+        var options = Options(FileMode.CreateNew);
+        options.PreallocationSize = length;
+        if (!OperatingSystem.IsWindows())
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        var stream = new FileStream(path, options);
+        try
+        {
+            stream.SetLength(length);
+            Span<byte> head = stackalloc byte[HeadLength];
+            head.Clear();
+            BinaryPrimitives.WriteInt64LittleEndian(head[8..], bytes);
+            block.TryWriteBytes(head[16..]);
+            token.CopyTo(head[32..]);
+            RandomAccess.Write(stream.SafeFileHandle, head, 0);
+            var file = new BlobFile(stream, bytes);
+            // Last: from now on others may use it.
+            Volatile.Write(ref *(ulong*)file._head, Magic);
+            return file;
+        }
+        catch
+        {
+            stream.Dispose();
+            File.Delete(path);
+            throw;
+        }
+    }
+
+    /// <summary>The file that another process made; null when there is none here of that block.</summary>
+    public static BlobFile? TryOpen(string path, Guid block, ReadOnlySpan<byte> token, long bytes)
+    {
+        FileStream? stream = null;
+        try
+        {
+            if (!File.Exists(path))
+                return null;
+            stream = new FileStream(path, Options(FileMode.Open));
+            Span<byte> head = stackalloc byte[HeadLength];
+            var isOurs = stream.Length == StartOf((int)((bytes + ChunkLength - 1) / ChunkLength)) + bytes
+                && RandomAccess.Read(stream.SafeFileHandle, head, 0) == HeadLength
+                && BinaryPrimitives.ReadUInt64LittleEndian(head) == Magic
+                && BinaryPrimitives.ReadInt64LittleEndian(head[8..]) == bytes
+                && new Guid(head.Slice(16, 16)) == block
+                && CryptographicOperations.FixedTimeEquals(head.Slice(32, LaneLocation.TokenLength), token);
+            if (isOurs)
+            {
+                var file = new BlobFile(stream, bytes);
+                stream = null;
+                return file;
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The same as none: it went between the look and the opening, or another user made it.
+            return null;
+        }
+        finally
+        {
+            stream?.Dispose();
+        }
+
+        return null;
+    }
+
+    public int LengthOf(int chunk) => (int)Math.Min(ChunkLength, Bytes - ((long)chunk * ChunkLength));
+
+    /// <summary>Where a chunk begins in the file.</summary>
+    public long PlaceOf(int chunk) => _start + ((long)chunk * ChunkLength);
+
+    public ulong HashOf(int chunk) => *(ulong*)EntryOf(chunk);
+
+    public bool IsReady(int chunk) => Volatile.Read(ref *(long*)(EntryOf(chunk) + 8)) != 0;
+
+    /// <summary>Its bytes are written and have this hash: others may read it.</summary>
+    public void MarkReady(int chunk, ulong hash)
+    {
+        *(ulong*)EntryOf(chunk) = hash;
+        Volatile.Write(ref *(long*)(EntryOf(chunk) + 8), 1);
+        lock (_changed)
+            Monitor.PulseAll(_changed);
+    }
+
+    /// <summary>Waits until a chunk is here; false when the time is over before.</summary>
+    public bool AwaitReady(int chunk, TimeSpan longest)
+    {
+        var deadline = new Deadline(longest);
+        lock (_changed)
+        {
+            while (!IsReady(chunk))
+            {
+                if (deadline.HasPassed)
+                    return false;
+                // Another process wakes nobody here, so this looks again and again.
+                Monitor.Wait(_changed, s_look);
+            }
+        }
+
+        return true;
+    }
+
+    public void Write(long place, ReadOnlySpan<byte> bytes) => RandomAccess.Write(Handle, bytes, place);
+
+    public void Read(long place, Span<byte> destination)
+    {
+        while (destination.Length > 0)
+        {
+            var read = RandomAccess.Read(Handle, destination, place);
+            if (read == 0)
+                throw new EndOfStreamException($"{Path} ends at {place}, within its block.");
+            destination = destination[read..];
+            place += read;
+        }
+    }
+
+    /// <summary>One more who must dispose it; false when it has been let go.</summary>
+    public bool TryHold()
+    {
+        for (var known = Volatile.Read(ref _holders); known > 0;)
+        {
+            var seen = Interlocked.CompareExchange(ref _holders, known + 1, known);
+            if (seen == known)
+                return true;
+            known = seen;
+        }
+
+        return false;
+    }
+
+    /// <summary>One holder less; the last closes it. Its name is another matter.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Decrement(ref _holders) != 0)
+            return;
+        _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view.Dispose();
+        _map.Dispose();
+        _stream.Dispose();
+    }
+
+    private static long StartOf(int chunks) => (HeadLength + ((long)chunks * EntryLength) + PageLength - 1) / PageLength * PageLength;
+
+    private static FileStreamOptions Options(FileMode mode) =>
+        new() { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 };
+
+    private byte* EntryOf(int chunk)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)chunk, (uint)Chunks, nameof(chunk));
+        return _head + HeadLength + ((long)chunk * EntryLength);
+    }
+}

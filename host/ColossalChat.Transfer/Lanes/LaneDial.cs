@@ -1,0 +1,42 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>Connections between lanes.</summary>
+internal static class LaneDial
+{
+    /// <summary>The address of a name.</summary>
+    /// <exception cref="IOException">There is none.</exception>
+    public static IPAddress Resolve(string host)
+    {
+        if (IPAddress.TryParse(host, out var address))
+            return address;
+        try
+        {
+            var found = Dns.GetHostAddresses(host);
+            return found.FirstOrDefault(one => one.AddressFamily == AddressFamily.InterNetwork) ?? found[0];
+        }
+        catch (SocketException error)
+        {
+            throw new IOException($"The lane cannot find '{host}': {error.Message}. Give a name or address that this machine knows.", error);
+        }
+    }
+
+    /// <summary>Calls a lane.</summary>
+    /// <exception cref="IOException">Nobody answers there.</exception>
+    public static LaneLine Call(string host, int port, LaneSettings settings)
+    {
+        var socket = SocketBytes.Connect(new IPEndPoint(Resolve(host), port), new Deadline(settings.Greeting))
+            ?? throw new IOException($"No lane answers at {host}:{port} within {settings.Greeting}.");
+        SocketBytes.KeepShort(socket);
+        return new LaneLine(new Wire(socket));
+    }
+
+    /// <summary>Who calls us.</summary>
+    public static Wire Welcome(Socket socket, LaneSettings settings)
+    {
+        _ = settings;
+        return new Wire(socket);
+    }
+}

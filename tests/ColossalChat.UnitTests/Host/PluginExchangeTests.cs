@@ -1,0 +1,208 @@
+using System.Runtime.CompilerServices;
+using ColossalChat.Cluster;
+using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
+using ColossalChat.Host.Node;
+using ColossalChat.Host.Runs;
+using ColossalChat.PluginHost;
+using ColossalChat.Tests;
+using ColossalChat.UnitTests.PluginHost;
+using Xunit;
+
+namespace ColossalChat.UnitTests.Host;
+
+/// <summary>Versions of the sample reward, built once.</summary>
+public sealed class RewardVersions : IAsyncLifetime
+{
+    private readonly string _scratch = Directory.CreateTempSubdirectory("colossalchat-versions-").FullName;
+
+    public string First { get; private set; } = "";
+
+    public string Second { get; private set; } = "";
+
+    public string OtherName { get; private set; } = "";
+
+    public string OtherOption { get; private set; } = "";
+
+    public async Task InitializeAsync()
+    {
+        var versions = new PluginVersions(Path.Combine(ShippedPlugins.Root, "tests", "plugins"), _scratch);
+        First = versions.Add("SampleReward", "1.0.0");
+        Second = versions.Add("SampleReward", "2.0.0", ("options.Score,", "options.Score / 2,"));
+        OtherName = versions.Add("SampleReward", "3.0.0", ("\"sample-reward\"", "\"another-reward\""));
+        OtherOption = versions.Add("SampleReward", "4.0.0", ("public float Score {", "public float Points {"), ("options.Score", "options.Points"), ("Score is < -1", "Points is < -1"), ("{Score}", "{Points}"));
+        await versions.BuildAsync(Path.GetDirectoryName(ShippedPlugins.Folder)!);
+    }
+
+    public Task DisposeAsync()
+    {
+        Directory.Delete(_scratch, recursive: true);
+        return Task.CompletedTask;
+    }
+}
+
+/// <summary>A node's side of an exchange, with real plugins in contexts of their own.</summary>
+[Trait("Category", "CI")]
+[Collection(BuiltPluginsCollection.Name)]
+public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture<RewardVersions>, IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("colossalchat-exchange-").FullName;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public void The_offered_version_makes_the_roles_after_the_switch_and_the_old_one_leaves_the_memory()
+    {
+        using var run = new Exchanging(_root, versions.First);
+        Assert.Equal(0.5f, run.Score());
+
+        var offer = run.Prepare(versions.Second);
+        Assert.Equal(("1.0.0", "2.0.0"), (offer.Old, offer.New));
+        Assert.Equal(0.5f, run.Score());
+        Assert.Equal(["reward"], run.Exchange.Users("id"));
+        run.Exchange.Switch("id");
+        Assert.Equal(0.25f, run.Score());
+        var advice = run.Exchange.Commit("id", 7);
+
+        Assert.Contains(Path.Combine(_root, "plugins", "SampleReward"), advice, StringComparison.Ordinal);
+        Assert.Contains("SampleReward 1.0.0 is unloaded", Collected(run), StringComparison.Ordinal);
+        var line = JsonLines.Read(Path.Combine(_root, "run", "plugins.jsonl")).Last();
+        Assert.Equal((7, "SampleReward", "2.0.0", offer.Sha256), (line.GetProperty("iteration").GetInt64(), line.GetProperty("plugin").GetString(), line.GetProperty("version").GetString(), line.GetProperty("sha256").GetString()));
+    }
+
+    [Fact]
+    public void Going_back_brings_the_first_version_and_its_options_back()
+    {
+        using var run = new Exchanging(_root, versions.First, "roles.reward.score=0.75");
+        run.Prepare(versions.Second);
+        run.Exchange.Switch("id");
+        Assert.Equal(0.375f, run.Score());
+        run.Exchange.GoBack("id");
+        run.Exchange.GoBack("id");
+
+        Assert.Equal(0.75f, run.Score());
+        Assert.Contains("SampleReward 2.0.0 is unloaded", Collected(run), StringComparison.Ordinal);
+        Assert.Equal("2.0.0", run.Prepare(versions.Second).New);
+    }
+
+    [Fact]
+    public void A_version_that_lacks_what_the_run_uses_is_refused_and_unloaded()
+    {
+        using var run = new Exchanging(_root, versions.First);
+        run.Score();
+        AssertRefused(run, versions.OtherName, "scoring-role 'sample-reward'");
+        Assert.Contains("SampleReward 3.0.0 is unloaded", Collected(run), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_version_that_does_not_take_the_configured_options_is_refused()
+    {
+        using var run = new Exchanging(_root, versions.First, "roles.reward.score=0.75");
+        AssertRefused(run, versions.OtherOption, "unknown key 'score'");
+    }
+
+    [Fact]
+    public void The_version_in_use_a_strange_name_and_an_empty_folder_are_refused()
+    {
+        using var run = new Exchanging(_root, versions.First);
+        AssertRefused(run, versions.First, "nothing to exchange");
+        AssertRefused(run, _root, "There is no SampleReward.dll");
+        var error = Assert.Throws<UserErrorException>(() => run.Exchange.Prepare(new SwapRequest("id", "SampleRewrad", versions.Second)));
+        Assert.Contains("Did you mean 'SampleReward'?", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_pinned_plugin_takes_no_other_dll()
+    {
+        var pin = Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(Path.Combine(versions.First, "SampleReward.dll"))));
+        using var run = new Exchanging(_root, versions.First, $"plugins.pins.SampleReward={pin}");
+        AssertRefused(run, versions.Second, "pin-mismatch");
+    }
+
+    [Fact]
+    public void A_version_that_somebody_still_holds_is_told_of()
+    {
+        using var run = new Exchanging(_root, versions.First);
+        var kept = run.Role();
+        run.Prepare(versions.Second);
+        run.Exchange.Switch("id");
+        run.Exchange.Commit("id", 1);
+
+        var retired = Enumerable.Range(0, 100_000).SelectMany(_ => run.Exchange.Collect()).First();
+
+        Assert.False(retired.IsGone);
+        Assert.Contains("SampleReward 1.0.0 is not in use any more and stays in memory", retired.Message, StringComparison.Ordinal);
+        GC.KeepAlive(kept);
+    }
+
+    [Fact]
+    public void A_shared_object_of_the_plugin_and_those_who_borrow_it_are_known()
+    {
+        using var run = new Exchanging(_root, versions.First);
+        var first = Estimator(run);
+        Assert.Same(first, Estimator(run));
+        run.Prepare(versions.Second);
+        Assert.Equal(["experience"], run.Exchange.Users("id"));
+        run.Exchange.Switch("id");
+        Assert.NotSame(first, Estimator(run));
+    }
+
+    private static IAdvantageEstimator Estimator(Exchanging run) => run.Node.For("experience").Resolve<IAdvantageEstimator>("sample-estimator");
+
+    private static void AssertRefused(Exchanging run, string folder, string says)
+    {
+        var before = run.Score();
+        Assert.Contains(says, Assert.Throws<UserErrorException>(() => run.Prepare(folder)).Message, StringComparison.Ordinal);
+        Assert.Equal(before, run.Score());
+    }
+
+    private static string Collected(Exchanging run)
+    {
+        var told = Enumerable.Range(0, 100_000).SelectMany(_ => run.Exchange.Collect()).First();
+        Assert.True(told.IsGone, told.Message);
+        return told.Message;
+    }
+
+    private sealed class Exchanging : IDisposable
+    {
+        private readonly PluginCatalog _catalog;
+        private readonly RunBinding _binding;
+
+        public Exchanging(string root, string installed, params string[] settings)
+        {
+            var plugins = Path.Combine(root, "plugins");
+            PluginVersions.Install(installed, plugins, "SampleReward");
+            const string text = "colossalchat { stage { use = ppo }\nmodels { policy { path = p }, reference { path = p }, critic { path = p, head = value } }\n"
+                + "roles { prompts { files = [a.jsonl] }, reward { use = sample-reward } }\n}";
+            var config = MemoryFiles.Load(text, settings);
+            _catalog = PluginCatalog.Load([ShippedPlugins.Folder, plugins], RunBinder.PluginsOf(config).Pins, _ => { });
+            _binding = new RunBinding(RunBinder.Bind(config, _catalog));
+            var folder = new RunFolder(Directory.CreateDirectory(Path.Combine(root, "run")).FullName);
+            Node = new NodeContext(NodeSetup.Of(_binding, folder.Path, SilentLog.Instance));
+            Exchange = new PluginExchange(_binding, Node, folder, null, SilentLog.Instance);
+        }
+
+        public NodeContext Node { get; }
+
+        public PluginExchange Exchange { get; }
+
+        public SwapOffer Prepare(string folder) => Exchange.Prepare(new SwapRequest("id", "SampleReward", folder));
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        public IScoringRole Role() => Node.For("reward").Create(_binding.Current.Settings.Roles.Reward!);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        public float Score()
+        {
+            using var role = Role();
+            return role.Score(PluginKit.SampleRollouts.Texts(new PluginKit.ByteTokenizer()), CancellationToken.None).Values.Values.Span[0];
+        }
+
+        public void Dispose()
+        {
+            Exchange.Dispose();
+            Node.Dispose();
+            _catalog.Dispose();
+        }
+    }
+}
