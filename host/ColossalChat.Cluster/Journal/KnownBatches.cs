@@ -30,18 +30,18 @@ internal static class KnownBatches
         $"Iteration {iteration}: {known.Count} of {batches} rollouts and {known.Sum(batch => batch.Value.Scores.Count)} of their scores are taken from the journal.";
 
     /// <summary>Sends what a batch has to where it would have come from its role, and asks for the scores it lacks.</summary>
+    /// <param name="flow">The attempt.</param>
     /// <param name="batch">Which.</param>
-    /// <param name="window">Its window.</param>
+    /// <param name="window">Its window, with the scorers of this batch in the order of the plan's kinds.</param>
     /// <param name="parts">What it has; the rollout at least.</param>
-    /// <param name="needed">Kinds of scores in the order of the route's scorers.</param>
-    public static void Send(BatchId batch, Window window, BatchParts parts, IReadOnlyList<ScoreKind> needed)
+    public static void Send(FlowContext flow, BatchId batch, Window window, BatchParts parts)
     {
-        var rollout = parts.Rollout!;
+        var (rollout, needed) = (parts.Rollout!, flow.Definition.Plan.ScoresNeeded);
         for (var i = 0; i < needed.Count; i++)
             if (!parts.Scores.ContainsKey(needed[i]))
-                window.Route.Scorers[i].Tell(new ScoreRollout(batch, window, rollout), Akka.Actor.ActorRefs.NoSender);
-        window.Route.Experience.Tell(new RolloutDone(batch, window, rollout, TimeSpan.Zero), Akka.Actor.ActorRefs.NoSender);
+                flow.Post(window.Route.Scorers[i], new ScoreRollout(batch, window, rollout));
+        flow.Post(window.Route.Experience, new RolloutDone(batch, window, rollout, TimeSpan.Zero));
         foreach (var scores in parts.Scores.Values)
-            window.Route.Experience.Tell(new RolloutScored(batch, window, scores, TimeSpan.Zero), Akka.Actor.ActorRefs.NoSender);
+            flow.Post(window.Route.Experience, new RolloutScored(batch, window, scores, TimeSpan.Zero));
     }
 }
