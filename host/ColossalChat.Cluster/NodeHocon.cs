@@ -11,6 +11,8 @@ public static class NodeHocon
     public const string Settings = """
         akka {
           actor.provider = cluster
+          # A process that is started again at the same address must be heard before it is taken for silent.
+          remote.retry-gate-closed-for = 1s
           remote.dot-netty.tcp {
             hostname = "127.0.0.1"
             port = 0
@@ -25,6 +27,7 @@ public static class NodeHocon
               stable-after = 5s
               down-all-when-unstable = off
             }
+            seed-node-timeout = 10s
             shutdown-after-unsuccessful-join-seed-nodes = 120s
             run-coordinated-shutdown-when-down = on
             log-info = off

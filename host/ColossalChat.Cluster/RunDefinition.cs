@@ -59,6 +59,9 @@ public sealed record RunDefinition
     /// <summary>Carries large messages to other nodes; null where all roles are in this process.</summary>
     public ParcelPost? Parcels { get; init; }
 
+    /// <summary>Ends the run after the running iteration; null where only the one who started it can.</summary>
+    public Action? RequestStop { get; init; }
+
     /// <summary>Asked before anything is written into the run's folder; throws when another process leads the run by now.</summary>
     public Action? Fence { get; init; }
 

@@ -62,6 +62,12 @@ internal sealed record CheckpointFailed(ExitCode ExitCode, string Reason);
 /// <param name="Reason">What happened.</param>
 internal sealed record CheckpointSkipped(long LastSaved, string Reason);
 
+/// <summary>RunActor -> IterationActor: write a checkpoint after this iteration.</summary>
+internal sealed record SaveSoon;
+
+/// <summary>ControlActor -> RunActor: the user wants a node to leave; the answer is a <see cref="ControlAnswer"/>.</summary>
+internal sealed record NodeAskedToLeave(string Node);
+
 /// <summary>RunActor -> IterationActor: these roles' nodes are gone.</summary>
 internal sealed record SlotsLost(IReadOnlyList<string> Slots);
 

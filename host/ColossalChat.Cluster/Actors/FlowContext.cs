@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 
 namespace ColossalChat.Cluster;
@@ -17,6 +18,9 @@ internal sealed record FlowContext(
 {
     /// <summary>Keeps samples on disk; nobody when the run keeps none.</summary>
     public IActorRef Journal { get; init; } = ActorRefs.Nobody;
+
+    /// <summary>Calls that wait, by slot, for whoever watches the node; null where nobody does.</summary>
+    public ConcurrentDictionary<string, double>? Queues { get; init; }
 
     /// <summary>Address where trainer ranks of several nodes meet; empty when they are all here.</summary>
     public string Meet { get; init; } = "";

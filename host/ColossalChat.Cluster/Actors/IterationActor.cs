@@ -29,6 +29,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
     private RunTotals _totals;
     private long _iteration;
     private uint _ticks;
+    private bool _savesSoon;
     private bool _owesMeasurement;
 
     /// <param name="flow">What all actors of the attempt share.</param>
@@ -131,6 +132,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
 
     private void ReceivePlaces()
     {
+        Receive<SaveSoon>(_ => _savesSoon = true);
         Receive<SlotPlaced>(placed => _roles.Host(placed.Slot, placed.Node));
         Receive<SlotsLost>(lost =>
         {
@@ -327,8 +329,11 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
     {
         // A checkpoint that was resumed from and lacked its measurement has no score and would be measured again: it is written anew.
         var hasPaidDebt = _from is { OwesMeasurement: true } && _from.Iteration == _iteration && !_owesMeasurement;
-        if ((_saver.LastSaved < _iteration && _schedule.SavesAfter(_iteration, IsStopping)) || hasPaidDebt)
+        if ((_saver.LastSaved < _iteration && (_savesSoon || _schedule.SavesAfter(_iteration, IsStopping))) || hasPaidDebt)
+        {
+            _savesSoon = false;
             _saver.Save(StateNow, Next);
+        }
         else
             _saver.KeepSafePoint(StateNow, Next);
     }

@@ -1,3 +1,4 @@
+using Akka.Actor;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -9,7 +10,7 @@ namespace ColossalChat.Cluster;
 internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
 {
     private readonly Queue<PlannedBatch> _planned = new();
-    private readonly Dictionary<BatchId, Action> _sent = [];
+    private readonly Dictionary<BatchId, GenerateRollout> _sent = [];
     private (long Iteration, BatchPurpose Purpose)? _begun;
     private Credits _credits;
     private PlannedBatch? _last;
@@ -42,8 +43,8 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         var window = (start.Window.Iteration, start.Window.Purpose);
         if (_begun == window)
         {
-            foreach (var sendAgain in _sent.Values.ToArray())
-                sendAgain();
+            foreach (var batch in _sent.Values)
+                Send(batch);
             return;
         }
 
@@ -66,7 +67,8 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
             RunTelemetry.Credits.Record(_credits.Held.Count);
             if (_known?.Of(planned.Batch) is { } parts)
             {
-                Send(planned.Batch, planned.Window, parts);
+                var (_, known) = Route(new GenerateRollout(planned.Batch, planned.Window, parts.Rollout!.Prompts));
+                KnownBatches.Send(Flow, planned.Batch, known.Window, parts, Flow.Definition.Plan.ScoresNeeded);
                 continue;
             }
 
@@ -81,18 +83,16 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
 
     private void Send(GenerateRollout request)
     {
-        var (rollout, scorers) = _routes.Of(request.Batch);
-        var routed = request with { Window = request.Window with { Route = request.Window.Route with { Scorers = scorers } } };
-        _sent[request.Batch] = () => Send(routed);
+        var (rollout, routed) = Route(request);
         Flow.Post(rollout, routed);
     }
 
-    // A known batch is like any other: who scores what it lacks may be lost too.
-    private void Send(BatchId batch, Window window, BatchParts parts)
+    private (IActorRef Rollout, GenerateRollout Routed) Route(GenerateRollout request)
     {
-        var routed = window with { Route = window.Route with { Scorers = _routes.Of(batch).Scorers } };
-        _sent[batch] = () => Send(batch, window, parts);
-        KnownBatches.Send(Flow, batch, routed, parts);
+        var (rollout, scorers) = _routes.Of(request.Batch);
+        var routed = request with { Window = request.Window with { Route = request.Window.Route with { Scorers = scorers } } };
+        _sent[request.Batch] = routed;
+        return (rollout, routed);
     }
 
     // The answers of batches that are on their way to somebody who is gone are not lost: whoever wrote them remembers them,
@@ -101,7 +101,7 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
     {
         var lost = _routes.Change(changed.Pools);
         foreach (var batch in lost.Where(_sent.ContainsKey).OrderBy(batch => batch.Shard))
-            _sent[batch]();
+            Send(_sent[batch]);
     }
 
     private void Joined(BatchJoined joined)

@@ -81,7 +81,7 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
                 $"{Role} was asked to {what} (batch {batch}) while {_waiting.Count} calls wait; flow.batches-in-flight = "
                 + $"{Flow.Definition.Flow.BatchesInFlight} allows {_capacity}. Somebody sends without a credit.");
         _waiting.Enqueue(call);
-        _watch.Waiting(_waiting.Count);
+        SetQueue();
         StartNext();
     }
 
@@ -102,6 +102,13 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
         var (make, formation, device, grace) = (_make, _formation, Device, Flow.Definition.Flow.CancelGrace);
         Func<TRole> makeNow = () => make(formation);
         return Context.ActorOf(Props.Create(() => new RoleWorker<TRole>(makeNow, device, grace)).WithDispatcher(RunHocon.RoleDispatcher));
+    }
+
+    private void SetQueue()
+    {
+        _watch.Waiting(_waiting.Count);
+        if (Flow.Queues is { } queues)
+            queues[Role] = _waiting.Count + (_running is null ? 0 : 1);
     }
 
     private bool IsOnItsWay(RoleCall<TRole> call)
@@ -128,7 +135,7 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
             return;
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(_formation.Cancel);
         _running = new Attempt(call, ++_ticket, cancel, new DeviceTurn(Device), IsOverTime: false);
-        _watch.Waiting(_waiting.Count);
+        SetQueue();
         _watch.Sent();
         _worker.Tell(new Work<TRole>(_ticket, call.Body, _running.Turn, cancel.Token) { Call = (Role, call.Batch) });
     }

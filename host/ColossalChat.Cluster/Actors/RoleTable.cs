@@ -95,5 +95,8 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
             [.. flow.Definition.Plan.ScoresNeeded.Select(kind => (IReadOnlyList<IActorRef>)[.. pools[RoleSlots.Of(kind)]])]);
     }
 
-    private HostRole Request(string slot) => new(flow.Epoch, slot, from?.Folder ?? "", flow.Meet, flow.Run, flow.Iteration);
+    // Whoever has no state reads none: by the time a reader is hosted elsewhere, that checkpoint may be gone.
+    private HostRole Request(string slot) => new(flow.Epoch, slot, HasSaved(slot) ? from!.Folder! : "", flow.Meet, flow.Run, flow.Iteration);
+
+    private bool HasSaved(string slot) => from is not null && (RoleSlots.RoleOf(slot) == RoleSlots.Trainer || from.Images.ContainsKey(slot));
 }

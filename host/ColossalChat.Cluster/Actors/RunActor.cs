@@ -59,6 +59,12 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     /// <summary>The iteration actor of the attempt.</summary>
     protected IActorRef Attempt { get; private set; } = ActorRefs.Nobody;
 
+    /// <summary>Last finished iteration.</summary>
+    protected long LastIteration => _lastIteration;
+
+    /// <summary>The user, or a new coordinator, wants the run to end after the running iteration.</summary>
+    protected CancellationToken Stop => _stop;
+
     /// <summary>The attempt is being given up, or is over.</summary>
     protected bool IsClosing => _afterAttempt is not null;
 
@@ -155,6 +161,11 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     {
     }
 
+    /// <summary>A checkpoint is on the disk.</summary>
+    protected virtual void AfterCheckpoint()
+    {
+    }
+
     /// <summary>An attempt is over, before anything follows it.</summary>
     protected virtual void AfterAttempt()
     {
@@ -232,6 +243,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         var state = _writing;
         (_writing, _checkpoint, _lastSaved) = (null, saved.Folder, saved.Iteration);
         Note("checkpoint", $"Iteration {saved.Iteration} is saved in {saved.Folder}.");
+        AfterCheckpoint();
         foreach (var remark in saved.Remarks)
             Note("checkpoint", remark);
         if (!IsClosing)
@@ -348,6 +360,9 @@ internal partial class RunActor : ReceiveActor, IWithTimers
             StartAttempt(state);
         });
     }
+
+    /// <summary>Ends the run where it is: it was stopped while it waited for something.</summary>
+    protected void Interrupt() => Complete(new RunEnd(ExitCode.Interrupted, null, _lastIteration, _checkpoint, new Dictionary<string, string>()));
 
     /// <summary>Ends the run.</summary>
     protected void Fail(ExitCode exitCode, string reason)

@@ -10,6 +10,7 @@ internal sealed record LookIntoBox;
 /// <summary>Empties the run's drop box and gives each request to whoever can carry it out.</summary>
 internal sealed class ControlActor : ReceiveActor, IWithTimers
 {
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
     private readonly RunDefinition _definition;
     private readonly IActorRef _swaps;
     private readonly HashSet<string> _taken = [];
@@ -21,6 +22,7 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
     {
         (_definition, _swaps) = (definition, swaps);
         Receive<LookIntoBox>(_ => Look(Take));
+        Receive<Decided>(decided => Answer(decided.Id, decided.Answer.ExitCode, decided.Answer.Message));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -45,6 +47,13 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
         if (request is { Kind: RunControl.Swap } && request.Arguments.TryGetValue(RunControl.Plugin, out var plugin)
             && request.Arguments.TryGetValue(RunControl.Folder, out var folder))
             _swaps.Tell(new SwapAsked(new SwapRequest(id, plugin, folder)));
+        else if (request is { Kind: RunControl.Leave } && _definition.IsSpread && request.Arguments.TryGetValue(RunControl.Node, out var node))
+            Context.Parent.Ask<ControlAnswer>(new NodeAskedToLeave(node), s_patience).PipeTo(Self, success: answer => new Decided(id, answer));
+        else if (request is { Kind: RunControl.Stop } && _definition.RequestStop is { } stop)
+        {
+            stop();
+            Answer(id, ExitCode.Ok, "The run ends after this iteration, with a checkpoint; start its nodes again to go on.");
+        }
         else
             Answer(id, ExitCode.Invalid, $"The run knows no request of kind '{request?.Kind ?? "?"}' with these arguments; is it of another version of the program?");
     }
@@ -62,6 +71,8 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
             _log.Debug("The drop box of the run could not be read: {0}", error.Message);
         }
     }
+
+    private sealed record Decided(string Id, ControlAnswer Answer);
 
     private void Answer(string id, ExitCode exitCode, string message) =>
         RunControl.Answer(_definition.RunFolder, id, new ControlAnswer(exitCode, message));

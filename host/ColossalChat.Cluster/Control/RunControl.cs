@@ -30,6 +30,15 @@ public static class RunControl
     /// <summary>Argument: full path of a folder.</summary>
     public const string Folder = "folder";
 
+    /// <summary>Kind of a request that a node leaves the run; its argument is <see cref="Node"/>.</summary>
+    public const string Leave = "leave";
+
+    /// <summary>Argument: name of a node.</summary>
+    public const string Node = "node";
+
+    /// <summary>Kind of a request that a run on several nodes ends after its iteration.</summary>
+    public const string Stop = "stop";
+
     private const string Request = ".request.json";
     private const string Answered = ".answer.json";
 

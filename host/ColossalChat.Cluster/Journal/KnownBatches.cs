@@ -15,7 +15,7 @@ internal static class KnownBatches
     public static ImmutableSortedDictionary<int, BatchParts> Usable(
         ImmutableSortedDictionary<int, BatchParts> parts, IReadOnlyDictionary<string, RoleFacts> facts)
     {
-        bool HasState(string slot) => facts.Any(role => role.Value.HasState && role.Key.Split('@')[0] == slot);
+        bool HasState(string slot) => facts.Any(role => role.Value.HasState && RoleSlots.RoleOf(role.Key) == slot);
         if (HasState(RoleSlots.Rollout))
             return parts.Clear();
         var stateful = Enum.GetValues<ScoreKind>().Where(kind => HasState(RoleSlots.Of(kind))).ToHashSet();
@@ -30,13 +30,14 @@ internal static class KnownBatches
         $"Iteration {iteration}: {known.Count} of {batches} rollouts and {known.Sum(batch => batch.Value.Scores.Count)} of their scores are taken from the journal.";
 
     /// <summary>Sends what a batch has to where it would have come from its role, and asks for the scores it lacks.</summary>
-    /// <param name="flow">The attempt.</param>
+    /// <param name="flow">Sends it.</param>
     /// <param name="batch">Which.</param>
-    /// <param name="window">Its window, with the scorers of this batch in the order of the plan's kinds.</param>
+    /// <param name="window">Its window, with the scorers of this batch.</param>
     /// <param name="parts">What it has; the rollout at least.</param>
-    public static void Send(FlowContext flow, BatchId batch, Window window, BatchParts parts)
+    /// <param name="needed">Kinds of scores in the order of the route's scorers.</param>
+    public static void Send(FlowContext flow, BatchId batch, Window window, BatchParts parts, IReadOnlyList<ScoreKind> needed)
     {
-        var (rollout, needed) = (parts.Rollout!, flow.Definition.Plan.ScoresNeeded);
+        var rollout = parts.Rollout!;
         for (var i = 0; i < needed.Count; i++)
             if (!parts.Scores.ContainsKey(needed[i]))
                 flow.Post(window.Route.Scorers[i], new ScoreRollout(batch, window, rollout));

@@ -53,7 +53,6 @@ internal sealed class CoordinatorActor : ReceiveActor
             if (_run is null)
                 Context.Stop(Self);
         });
-        Receive<StopRun>(_ => _stop.Cancel());
     }
 
     protected override void PreStart()
@@ -67,7 +66,8 @@ internal sealed class CoordinatorActor : ReceiveActor
 
         try
         {
-            var run = _run = _coordinator.Open();
+            var opened = _coordinator.Open();
+            var run = _run = opened with { Definition = opened.Definition with { RequestStop = _stop.Cancel } };
             var (end, self) = (new TaskCompletionSource<RunEnd>(TaskCreationOptions.RunContinuationsAsynchronously), Self);
             var (stop, spread) = (_stop.Token, new SpreadOptions(_coordinator.Cluster, _coordinator.Card, term));
             Context.ActorOf(Props.Create(() => new SpreadRunActor(run.Definition, spread, end, stop)).WithDispatcher(RunHocon.IoDispatcher), "run");
@@ -121,7 +121,4 @@ internal sealed class CoordinatorActor : ReceiveActor
 
     /// <summary>Another node takes over: end after the running iteration.</summary>
     internal sealed record HandOver;
-
-    /// <summary>The user wants the run to stop.</summary>
-    internal sealed record StopRun;
 }

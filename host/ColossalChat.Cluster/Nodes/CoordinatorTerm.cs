@@ -13,11 +13,12 @@ public sealed class CoordinatorTerm(string runFolder, string node)
 {
     private const string FileName = "coordinator.json";
     private long _epoch = -1;
+    private long _seen = long.MaxValue;
 
     private string File => Path.Combine(runFolder, FileName);
 
     /// <summary>The last attempt that anybody began; 0 when there was none.</summary>
-    public long Last => Read()?.Epoch ?? 0;
+    public long Last => _seen = Read()?.Epoch ?? 0;
 
     /// <summary>How the run ended; null while it did not, or goes on again.</summary>
     public RunOver? Ended => Read() is { ExitCode: { } code } term ? new RunOver(code, term.Message) : null;
@@ -55,8 +56,8 @@ public sealed class CoordinatorTerm(string runFolder, string node)
     /// <exception cref="UserErrorException">Another coordinator leads the run by now.</exception>
     public void Require()
     {
-        if (_epoch >= 0 && Read() is { } term && (term.Epoch > _epoch || (term.Epoch == _epoch && term.Node != node)))
-            throw new UserErrorException($"Node {term.Node} leads the run since attempt {term.Epoch}; this coordinator was of attempt {_epoch} and writes nothing more.", ExitCode.Failed);
+        if (Read() is { } term && (term.Epoch > Math.Max(_epoch, _seen) || (term.Epoch == _epoch && term.Node != node)))
+            throw new UserErrorException($"Node {term.Node} leads the run since attempt {term.Epoch}; this coordinator writes nothing more.", ExitCode.Failed);
     }
 
     private Term? Read()

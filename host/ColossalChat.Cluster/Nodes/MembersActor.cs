@@ -63,7 +63,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
     private void Describe(NodeDescribed described)
     {
         var here = Sender.Path.Address.HasLocalScope ? _cluster.SelfAddress : Sender.Path.Address;
-        var address = _nodes.Keys.FirstOrDefault(known => known.Address == here);
+        var address = _nodes.Keys.FirstOrDefault(known => known.Address == here && known.Uid == described.Uid);
         if (address is null)
             return;
         if (_nodes[address] is { } known && known.Card.Name == described.Card.Name)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Event;
 using ColossalChat.Contracts;
@@ -32,6 +33,7 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<string, HostRole> _wanted = [];
     private readonly HashSet<IActorRef> _ending = [];
+    private readonly ConcurrentDictionary<string, double> _queues = new(StringComparer.Ordinal);
     private CancellationTokenSource _cancel = new();
     private IActorRef _run = ActorRefs.Nobody;
     private long _epoch;
@@ -39,7 +41,7 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
     public NodeActor(NodeDefinition node)
     {
         _node = node;
-        Receive<DescribeNode>(_ => Sender.Tell(new NodeDescribed(node.Card with { Clock = DateTimeOffset.UtcNow }, _wanted.Keys.ToDictionary(slot => slot, _ => 0.0))));
+        Receive<DescribeNode>(_ => Sender.Tell(new NodeDescribed(node.Card with { Clock = DateTimeOffset.UtcNow }, _wanted.Keys.ToDictionary(slot => slot, slot => _queues.GetValueOrDefault(slot)), AkkaCluster.Get(Context.System).SelfUniqueAddress.Uid)));
         Receive<HostRole>(Host);
         Receive<EndRole>(end => end.Epoch == _epoch, end => End(end.Slot));
         Receive<EndEpoch>(end => end.Epoch == _epoch, _ => EndAll());
@@ -110,7 +112,7 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
 
         if (host.Meet.Length > 0)
             _node.MeetAt(host.Meet);
-        var flow = new FlowContext(_node.Run, host.Run, host.Iteration, host.Epoch, _cancel.Token, CancellationToken.None) { Meet = host.Meet };
+        var flow = new FlowContext(_node.Run, host.Run, host.Iteration, host.Epoch, _cancel.Token, CancellationToken.None) { Meet = host.Meet, Queues = _queues };
         try
         {
             var from = host.Checkpoint.Length == 0 ? null : Checkpoints.Open(host.Checkpoint, IsNeededBy(host.Slot)).State;

@@ -30,7 +30,8 @@ public sealed record DescribeNode : IWireMessage;
 /// <summary>NodeActor -> MembersActor: this is who I am and what I do.</summary>
 /// <param name="Card">Who.</param>
 /// <param name="Hosted">Slots whose roles run there, with the number of calls that wait.</param>
-public sealed record NodeDescribed(NodeCard Card, IReadOnlyDictionary<string, double> Hosted) : IWireMessage;
+/// <param name="Uid">Of its actor system: a process that was started again at the same address is no member yet.</param>
+public sealed record NodeDescribed(NodeCard Card, IReadOnlyDictionary<string, double> Hosted, int Uid) : IWireMessage;
 
 /// <summary>IterationActor -> NodeActor: host this role; its actor tells the iteration actor when it is open.</summary>
 /// <param name="Epoch">Attempt of the run. Roles of an older one end first; requests of an older one are ignored.</param>

@@ -12,13 +12,14 @@ public static class RunNodes
 
     /// <summary>
     /// Joins a cluster and hosts what is wanted there. The actor system must have <see cref="NodeHocon.Settings"/> in its
-    /// configuration. Without seed nodes it begins a cluster of its own.
+    /// configuration, and no seed nodes. Without any it begins a cluster of its own.
     /// </summary>
     /// <param name="system">Where the actors live.</param>
     /// <param name="node">What it hosts.</param>
     /// <param name="coordinator">What it needs to lead; null for a node that may not.</param>
+    /// <param name="seeds">Addresses to join through, in this order; the node begins a cluster when it is the first and no other answers.</param>
     /// <returns>Lets the node go again.</returns>
-    public static NodeHandle Start(ActorSystem system, NodeDefinition node, CoordinatorDefinition? coordinator)
+    public static NodeHandle Start(ActorSystem system, NodeDefinition node, CoordinatorDefinition? coordinator, IReadOnlyList<string> seeds)
     {
         var actor = system.ActorOf(NodeActor.Of(node).WithDispatcher(RunHocon.IoDispatcher), MembersActor.NodeActorName);
         if (coordinator is not null)
@@ -29,8 +30,10 @@ public static class RunNodes
                     ClusterSingletonManagerSettings.Create(system).WithRole(CoordinatorRole)),
                 "leader");
         var cluster = AkkaCluster.Get(system);
-        if (cluster.Settings.SeedNodes.IsEmpty)
+        if (seeds.Count == 0)
             cluster.Join(cluster.SelfAddress);
+        else
+            cluster.JoinSeedNodes(seeds.Select(Address.Parse));
         return new NodeHandle(system, actor);
     }
 }

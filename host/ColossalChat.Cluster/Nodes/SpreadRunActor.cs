@@ -14,6 +14,10 @@ internal sealed class SpreadRunActor : RunActor
     private readonly SpreadOptions _spread;
     private readonly RunPlaces _places;
     private RunState? _from;
+    private readonly HashSet<string> _leaving = [];
+    private readonly Dictionary<string, (DateTimeOffset Heard, IReadOnlyDictionary<string, double> Hosted)> _heard = [];
+    private readonly ClusterStatusFile _status;
+    private CancellationTokenRegistration _onStop;
     private bool _isWaiting;
     private string _lastMissing = "";
 
@@ -22,26 +26,54 @@ internal sealed class SpreadRunActor : RunActor
     {
         (_definition, _spread) = (definition, spread);
         _places = new RunPlaces(definition.Plan, definition.Roles, spread.Cluster);
+        _status = new ClusterStatusFile(definition.RunFolder);
         Receive<NodeCame>(Come);
         Receive<NodeSilent>(silent => Lose(silent.Node, isGone: false));
         Receive<NodeGone>(gone => Lose(gone.Node, isGone: true));
         Receive<NodeLeaving>(leaving => Release(leaving.Node));
-        Receive<NodeReported>(_ => { });
+        Receive<NodeReported>(reported => _heard[reported.Node] = (DateTimeOffset.UtcNow, reported.Hosted));
+        Receive<NodeAskedToLeave>(asked => Sender.Tell(AskToLeave(asked.Node)));
+        Receive<Beat>(_ => _status.Write(Status()));
+        Receive<StopWanted>(_ => InterruptIfWaiting());
         Receive<WaitedLongEnough>(_ => NowhereLeft());
     }
 
     protected override void PreStart()
     {
         Context.ActorOf(Props.Create(() => new MembersActor()), "members");
+        Timers.StartPeriodicTimer("beat", new Beat(), TimeSpan.FromSeconds(1));
+        var self = Self;
+        _onStop = Stop.Register(() => self.Tell(new StopWanted()));
         base.PreStart();
+    }
+
+    protected override void PostStop()
+    {
+        _onStop.Dispose();
+        base.PostStop();
     }
 
     protected override void StartAttempt(RunState? from)
     {
         CountFrom(_spread.Term.Last);
         (_from, _isWaiting) = (from, true);
+        if (Stop.IsCancellationRequested)
+        {
+            Interrupt();
+            return;
+        }
+
         Timers.StartSingleTimer(Wait, new WaitedLongEnough(), _spread.Cluster.WaitForNodes);
         TryStart();
+    }
+
+    // A run that is going on ends after its iteration; one that waits for nodes has nothing to finish.
+    private void InterruptIfWaiting()
+    {
+        if (!_isWaiting)
+            return;
+        _isWaiting = false;
+        Interrupt();
     }
 
     protected override void BeforeAttempt() => _spread.Term.Take(Epoch);
@@ -173,13 +205,48 @@ internal sealed class SpreadRunActor : RunActor
         if (_places.Find(name) is not { } node)
             return;
         _places.Set(node with { IsLeaving = true });
+        if (!_leaving.Add(name))
+            return;
         Note("nodes", $"Node {name} leaves.");
-        if (!_isWaiting && !IsClosing)
-            TakeAway(node, "leaves");
-        node.Actor.Tell(new LeaveNow());
+        if (_isWaiting || IsClosing)
+        {
+            node.Actor.Tell(new LeaveNow());
+            return;
+        }
+
+        TakeAway(node, "leaves");
+        if (_places.SlotsOn(name).Count == 0)
+            node.Actor.Tell(new LeaveNow());
+        else
+            Attempt.Tell(new SaveSoon()); // Its trainers' state first; nothing is trained twice then.
     }
 
+    protected override void AfterCheckpoint()
+    {
+        foreach (var name in _leaving.Where(name => _places.SlotsOn(name).Count > 0))
+            _places.Find(name)?.Actor.Tell(new LeaveNow());
+    }
+
+    private ControlAnswer AskToLeave(string name)
+    {
+        if (_places.Find(name) is not { } node)
+            return new ControlAnswer(ExitCode.NotFound, $"There is no node {name}; there are {string.Join(", ", _places.Nodes.Select(known => known.Card.Name))}.");
+        Release(name);
+        return new ControlAnswer(ExitCode.Ok, $"Node {name} is leaving{(_places.SlotsOn(name).Count > 0 ? " once its trainers' state is saved" : "")}.");
+    }
+
+    private ClusterStatus Status() => new(
+        DateTimeOffset.UtcNow, _spread.Card.Name, Epoch, LastIteration, _isWaiting ? _lastMissing : "",
+        [.. _places.Nodes.Select(node => new NodeStatus(
+            node.Card.Name, node.Card.Host, node.Card.Roles, node.Card.Versions.GetValueOrDefault("program", ""), node.IsReachable, node.IsLeaving,
+            _heard.TryGetValue(node.Card.Name, out var heard) ? heard.Heard : default,
+            _places.SlotsOn(node.Card.Name).ToDictionary(slot => slot, slot => heard.Hosted?.GetValueOrDefault(slot) ?? 0)))]);
+
     private sealed record WaitedLongEnough;
+
+    private sealed record Beat;
+
+    private sealed record StopWanted;
 }
 
 /// <summary>What a run on several nodes has besides.</summary>

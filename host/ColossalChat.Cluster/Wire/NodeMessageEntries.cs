@@ -17,8 +17,9 @@ internal static class NodeMessageEntries
             {
                 Write(to, message.Card);
                 to.Numbers(message.Hosted);
+                to.Int32(message.Uid);
             },
-            from => new(ReadNodeCard(from), from.Numbers("Hosted"))),
+            from => new(ReadNodeCard(from), from.Numbers("Hosted"), from.Int32("Uid"))),
         Of<HostRole>(
             "hr1",
             (to, message) =>

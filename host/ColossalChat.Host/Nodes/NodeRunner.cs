@@ -42,7 +42,9 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             var card = NodeCards.Of(bound, name, roles, network.Host);
             var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason));
             var definition = new NodeDefinition { Card = card, Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
-            var handle = RunNodes.Start(system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null);
+            using var address = NodeAddresses.Leave(Folder.Path, name, Akka.Cluster.Cluster.Get(system).SelfAddress.ToString());
+            var handle = RunNodes.Start(
+                system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, NodeAddresses.Of(Folder.Path)));
             log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
             using var leaving = cancel.Register(handle.Leave);
             return await EndAsync(system, cancel).ConfigureAwait(false);
@@ -75,6 +77,8 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             Devices = node.Devices,
             Device = settings.Device,
             RunFolder = Folder.Path,
+            RunId = bound.Settings.Run.Name,
+            Journal = StageRunner.JournalOf(bound),
             CheckpointEvery = settings.Run.CheckpointEvery,
             KeepCheckpoints = settings.Run.KeepCheckpoints,
             KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
