@@ -9,7 +9,10 @@ public static class RunHocon
     /// </summary>
     public const string RoleDispatcher = "rlhf.native-dispatcher";
 
-    /// <summary>Dispatcher of what waits for the disk.</summary>
+    /// <summary>
+    /// Dispatcher of what waits for the disk: checkpoints, the journal, and the run's supervisor, which must find a thread while
+    /// both of them wait.
+    /// </summary>
     public const string IoDispatcher = "rlhf.io-dispatcher";
 
     /// <summary>
@@ -28,7 +31,7 @@ public static class RunHocon
             type = ForkJoinDispatcher
             throughput = 1
             dedicated-thread-pool {
-              thread-count = 2
+              thread-count = 3
               threadtype = background
             }
           }

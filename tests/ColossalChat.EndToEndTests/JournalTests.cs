@@ -94,7 +94,7 @@ public sealed class JournalTests
         figures.Check($"Replay of {iterations} iterations", "each ends with the run's weights, bit for bit", $"{identical} of {iterations}", identical == iterations);
 
         var before = Files(run);
-        var compared = Replay(run, iterations, "--with", $"plugins.folder={BuildLoss(root)}", "roles.trainers.policy.policy-loss.use=sample-loss").GetProperty("metrics");
+        var compared = Replay(run, iterations, "--with", $"plugins.folder={BuildLoss(root)}", "--with", "roles.trainers.policy.policy-loss.use=sample-loss").GetProperty("metrics");
         var (loss, score) = (compared.GetProperty("policy/loss"), compared.GetProperty("reward/score"));
         figures.Check("The same journal through a second loss plugin", "a comparison of metrics",
             $"policy/loss {loss.GetProperty("run").GetDouble():G4} and {loss.GetProperty("replay").GetDouble():G4}, reward/score {score.GetProperty("run").GetDouble():G4} and {score.GetProperty("replay").GetDouble():G4}",

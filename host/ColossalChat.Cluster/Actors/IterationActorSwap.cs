@@ -1,4 +1,5 @@
 using Akka.Actor;
+using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
@@ -17,6 +18,8 @@ internal sealed partial class IterationActor
         });
         Receive<SwapEnded>(ended =>
         {
+            if (ended.ExitCode == ExitCode.Ok)
+                _flow.Journal.Tell(new ChangeOrigin(_flow.Epoch, ended.Id));
             _swaps.End(Context, Sender, _flow, _saver, ended);
             Next();
         });

@@ -20,6 +20,7 @@ internal sealed class JournalActor : ReceiveActor
     private readonly IActorRef _run = Context.Parent;
     private readonly SortedSet<long> _missing = [];
     private SampleLedger _ledger;
+    private string _origin;
     private IJournalWriter? _writer;
     private JournalView? _older;
     private ImmutableDictionary<(int Shard, SampleField Field), RecordHead> _known = ImmutableDictionary<(int, SampleField), RecordHead>.Empty;
@@ -31,7 +32,7 @@ internal sealed class JournalActor : ReceiveActor
 
     public JournalActor(string runFolder, JournalSettings settings, IReadOnlyList<ScoreKind> needed)
     {
-        (_runFolder, _settings, _needed, _ledger) = (runFolder, settings, [.. needed], SampleLedger.Of(needed));
+        (_runFolder, _settings, _needed, _ledger, _origin) = (runFolder, settings, [.. needed], SampleLedger.Of(needed), settings.ExperienceOrigin);
         Receive<BeginEpoch>(Begin);
         Receive<OpenWindow>(Open);
         Receive<KeepPart>(Keep);
@@ -41,6 +42,7 @@ internal sealed class JournalActor : ReceiveActor
             writer.Flush();
         }));
         Receive<KeepAcknowledgement>(Acknowledge);
+        Receive<ChangeOrigin>(change => change.Epoch == _ledger.Epoch, change => _origin += $" {change.Id}");
         Receive<CloseJournal>(_ =>
         {
             Try(writer => writer.Flush());
@@ -73,7 +75,7 @@ internal sealed class JournalActor : ReceiveActor
         if (open.Epoch == _ledger.Epoch)
         {
             _window = open.Iteration;
-            Guard(() => parts = Open(open, new WindowSource(_settings.ExperienceOrigin, open.Batches, _needed, open.Weights)));
+            Guard(() => parts = Open(open, new WindowSource(_origin, open.Batches, _needed, open.Weights)));
         }
 
         Sender.Tell(new WindowOpened(open.Iteration, parts));

@@ -29,6 +29,11 @@ internal sealed record KeepHandOut(long Epoch, long Iteration);
 /// <summary>IterationActor -> JournalActor: all trainers have used it, and these weights came of it.</summary>
 internal sealed record KeepAcknowledgement(long Epoch, long Iteration, ImmutableSortedDictionary<string, string> Weights);
 
+/// <summary>IterationActor -> JournalActor: a plugin was exchanged; what comes from now on is of another origin than what came before.</summary>
+/// <param name="Epoch">The attempt.</param>
+/// <param name="Id">Names the exchange; no other has it.</param>
+internal sealed record ChangeOrigin(long Epoch, string Id);
+
 /// <summary>RunActor -> JournalActor: the run ends; write what has come and answer with <see cref="JournalClosed"/>.</summary>
 internal sealed record CloseJournal;
 

@@ -1,3 +1,4 @@
+using Akka.Actor;
 using ColossalChat.Contracts;
 using ColossalChat.Journal;
 using Xunit;
@@ -193,9 +194,33 @@ public sealed class JournalFlowTests
 
         var audit = JournalReader.Audit(run.RunFolder)!;
 
-        Assert.Equal(([2L], [5L], [5L]), (audit.Twice, audit.Lost, audit.Unconnected));
+        Assert.Equal([2L], audit.Twice);
+        Assert.Equal([5L], audit.Lost);
+        Assert.Equal([5L], audit.Unconnected);
         Assert.False(audit.IsExactlyOnce);
         Assert.Contains("NOT exactly once: twice: iteration 2; lost: iteration 5", audit.Line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(true, 0)]
+    public async Task Answers_of_before_a_plugin_was_exchanged_are_not_used_again(bool isExchanged, int known)
+    {
+        await using var run = new RunHarness();
+        var (folder, settings) = (run.RunFolder, run.Journal!);
+        var journal = run.System.ActorOf(Props.Create(() => new JournalActor(folder, settings, RunHarness.OnlinePlan.ScoresNeeded)));
+        var (batch, weights, role) = (new BatchId(1, 0), new Dictionary<string, string> { ["policy"] = "hash" }.ToSorted(), new FakeRollout(run.World));
+        role.LoadWeights(new WeightsPublication("policy", 1, 1, "hash", null), default);
+        journal.Tell(new BeginEpoch(1, 0));
+        await journal.Ask<WindowOpened>(new OpenWindow(1, 1, 1, weights), TimeSpan.FromSeconds(20));
+        journal.Tell(new KeepPart(1, batch, role.Generate(new FakePrompts(run.World).Take(batch, 0, 2, 2), default), null));
+        if (isExchanged)
+            journal.Tell(new ChangeOrigin(1, "exchange"));
+        journal.Tell(new BeginEpoch(2, 0));
+
+        var opened = await journal.Ask<WindowOpened>(new OpenWindow(2, 1, 1, weights), TimeSpan.FromSeconds(20));
+
+        Assert.Equal(known, opened.Parts.Count);
     }
 
     [Fact]
