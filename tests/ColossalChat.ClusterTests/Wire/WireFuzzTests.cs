@@ -81,7 +81,7 @@ public sealed class WireFuzzTests(ITestOutputHelper output) : IAsyncLifetime
     private IActorRef Near(string path) => _system.Provider.ResolveActorRef($"{_system.Provider.DefaultAddress}/{path}");
 
     private Window Window(IEnumerable<int> ranks) => new(1, BatchPurpose.Train, 1, new Route(
-        Far("a"), Far("a"), [], Far("a"), new TrainingRoute(ranks.ToDictionary(rank => new TrainerId("", rank), _ => Far("a")), 1, 1)));
+        Far("a"), [], Far("a"), new TrainingRoute(ranks.ToDictionary(rank => new TrainerId("", rank), _ => Far("a")), 1, 1)));
 
     private void ReadMutated(int frames, uint stream)
     {

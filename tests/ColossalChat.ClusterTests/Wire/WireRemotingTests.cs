@@ -7,7 +7,7 @@ namespace ColossalChat.Cluster.Tests;
 
 /// <summary>Two actor systems over real remoting: what arrives, and what is refused without harm to what follows.</summary>
 [Trait("Category", "CI")]
-public sealed class WireRemotingTests : IAsyncLifetime
+public sealed class WireRemotingTests : IAsyncLifetime, IAsyncDisposable
 {
     // Sends what it likes: its own serialisers, and Akka's default one for all else.
     private const string Rogue = """
@@ -34,6 +34,9 @@ public sealed class WireRemotingTests : IAsyncLifetime
         await _peer.DisposeAsync();
         await _node.DisposeAsync();
     }
+
+    // The test runner calls the one above.
+    ValueTask IAsyncDisposable.DisposeAsync() => ValueTask.CompletedTask;
 
     [Fact]
     public async Task Every_message_arrives_whole()
