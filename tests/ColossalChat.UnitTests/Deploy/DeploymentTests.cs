@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Cli;
-using ColossalChat.Host.Commands;
 using ColossalChat.Host.Config;
+using ColossalChat.Host.Nodes;
 using ColossalChat.UnitTests.Host;
 using Xunit;
 
