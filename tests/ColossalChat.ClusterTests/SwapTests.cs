@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ColossalChat.Contracts;
 using Xunit;
 
@@ -38,6 +39,32 @@ public sealed class SwapTests
         await using var run = Harness(new FakeExchange("reward"));
         await run.RunAsync();
         Assert.Equal((2, 1, 1, 1), (run.World.Made["reward"], run.World.Made["rollout"], run.World.Made["trainers.policy"], run.World.Made["experience"]));
+    }
+
+    [Fact]
+    public async Task All_ranks_of_a_model_are_made_anew_together_and_meet_under_numbers_of_their_own()
+    {
+        await using var run = new RunHarness { Plan = RunHarness.OfflinePlan, Plugins = new FakeExchange("trainers.policy") };
+        var (world, exchange, meetings) = (run.World, Exchange(run), Enumerable.Range(0, 3).Select(_ => new ConcurrentQueue<long>()).ToArray());
+        world.OfflineIterations = Iterations;
+        run.Roles = world.OfflineRoles() with
+        {
+            Trainers = Enumerable.Range(0, 3).ToDictionary(rank => new TrainerId("policy", rank), rank => (Func<long, CancellationToken, ITrainerRole>)((number, _) =>
+            {
+                meetings[rank].Enqueue(number);
+                return world.Count("trainers.policy", new FakeTrainer(world, "policy"));
+            })),
+        };
+        world.Before = (who, what, _) => Assert.True(
+            (who, what) != ("batches", "take 4") || SpinWait.SpinUntil(() => !exchange.Calls.IsEmpty, TimeSpan.FromSeconds(20)), "The run did not look for the exchange.");
+        exchange.Wish("one");
+
+        Assert.Null((await run.RunAsync()).Failure);
+
+        Assert.Contains("trainers.policy, trainers.policy@1, trainers.policy@2", Note(run), StringComparison.Ordinal);
+        Assert.Equal(3, meetings[0].Distinct().Count());
+        Assert.Equal(meetings[0], meetings[1]);
+        Assert.Equal(meetings[0], meetings[2]);
     }
 
     [Fact]
