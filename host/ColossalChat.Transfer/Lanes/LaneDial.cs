@@ -25,18 +25,15 @@ internal static class LaneDial
 
     /// <summary>Calls a lane.</summary>
     /// <exception cref="IOException">Nobody answers there.</exception>
-    public static LaneLine Call(string host, int port, LaneSettings settings)
+    public static LaneLine Call(string host, int port, LaneSettings settings, TlsIdentity? identity)
     {
         var socket = SocketBytes.Connect(new IPEndPoint(Resolve(host), port), new Deadline(settings.Greeting))
             ?? throw new IOException($"No lane answers at {host}:{port} within {settings.Greeting}.");
         SocketBytes.KeepShort(socket);
-        return new LaneLine(new Wire(socket));
+        return new LaneLine(identity is null ? new Wire(socket) : TlsWire.AsCaller(socket, host, identity, settings.Greeting));
     }
 
     /// <summary>Who calls us.</summary>
-    public static Wire Welcome(Socket socket, LaneSettings settings)
-    {
-        _ = settings;
-        return new Wire(socket);
-    }
+    public static Wire Welcome(Socket socket, LaneSettings settings, TlsIdentity? identity) =>
+        identity is null ? new Wire(socket) : TlsWire.AsCalled(socket, identity, settings.Greeting);
 }

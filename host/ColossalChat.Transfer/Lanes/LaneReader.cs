@@ -8,7 +8,7 @@ namespace ColossalChat.Transfer;
 internal sealed class BlockGoneException(string message) : IOException(message);
 
 /// <summary>What readers share.</summary>
-internal sealed record ReaderDesk(LaneSettings Settings, LaneTraffic Traffic, INodeLog Log, int Port);
+internal sealed record ReaderDesk(LaneSettings Settings, LaneTraffic Traffic, INodeLog Log, int Port, TlsIdentity? Identity);
 
 /// <summary>
 /// Fetches a block over sockets: asks the publisher, which serves it or names a reader that has it, and goes on elsewhere
@@ -79,7 +79,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk des
         LaneParent? parent;
         if (_publisher is null)
         {
-            _publisher = LaneDial.Call(spool.Location.Host, spool.Location.Port, _settings);
+            _publisher = LaneDial.Call(spool.Location.Host, spool.Location.Port, _settings, desk.Identity);
             parent = Ask(_publisher, FrameKind.Hello, Hello(ReaderPurpose.Join).ToBytes());
         }
         else
@@ -94,7 +94,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk des
         }
 
         _parent = parent.Id;
-        var line = LaneDial.Call(parent.Host, parent.Port, _settings);
+        var line = LaneDial.Call(parent.Host, parent.Port, _settings, desk.Identity);
         try
         {
             if (Ask(line, FrameKind.Hello, Hello(ReaderPurpose.Read).ToBytes()) is not null)

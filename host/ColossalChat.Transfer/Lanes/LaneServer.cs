@@ -25,10 +25,10 @@ internal sealed class LaneServer : IDisposable
     private readonly Thread _thread;
     private Deadline _quiet = new(TimeSpan.Zero);
 
-    public LaneServer(LaneSettings settings, LaneBlocks blocks, LaneTraffic traffic, INodeLog log)
+    public LaneServer(LaneSettings settings, LaneBlocks blocks, LaneTraffic traffic, TlsIdentity? identity, INodeLog log)
     {
         (_settings, _log) = (settings, log);
-        _desk = new LaneDesk(settings, blocks, new LaneSender(settings, traffic), traffic, _stop.Token);
+        _desk = new LaneDesk(settings, blocks, new LaneSender(settings, traffic), traffic, identity, _stop.Token);
         var address = LaneDial.Resolve(settings.Host == "*" ? "0.0.0.0" : settings.Host);
         _listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
         try

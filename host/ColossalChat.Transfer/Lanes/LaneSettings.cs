@@ -42,6 +42,9 @@ public sealed record LaneSettings
     /// <summary>Who this machine is: processes with the same id that see the same memory folder share blocks. Empty: the id of the system's start.</summary>
     public string MachineId { get; init; } = "";
 
+    /// <summary>Both ends of every connection must show a certificate of the run's authorities; null sends without encryption, for networks of your own.</summary>
+    public TlsSettings? Tls { get; init; }
+
     /// <summary>Everything that is wrong, one sentence each.</summary>
     public IEnumerable<string> Problems()
     {
@@ -70,5 +73,7 @@ public sealed record LaneSettings
                 yield return $"The lane's {folder.Name} folder '{folder.Path}' does not exist; make it, or leave the setting empty.";
         if (MachineId.Length > LaneLocation.LongestMachine || MachineId.Contains('|', StringComparison.Ordinal))
             yield return $"The lane's machine id '{MachineId}' must have at most {LaneLocation.LongestMachine} characters and no '|'.";
+        foreach (var problem in Tls?.Problems() ?? [])
+            yield return problem;
     }
 }

@@ -21,6 +21,7 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
     private readonly LaneServer _server;
     private readonly Publications _publications;
     private readonly Spools _spools;
+    private readonly TlsIdentity? _identity;
     private bool _isDisposed;
 
     /// <summary>Makes the folders, removes those of processes that are gone, and listens.</summary>
@@ -33,18 +34,19 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
         var problems = settings.Problems().ToArray();
         if (problems.Length > 0)
             throw new UserErrorException(string.Join(' ', problems));
-        (_settings, _log) = (settings, log);
+        (_settings, _log, _identity) = (settings, log, settings.Tls?.Load());
         _machine = settings.MachineId.Length > 0 ? settings.MachineId : ThisMachine();
         _folder = LaneFolder.Create(settings.MemoryFolder.Length > 0 ? settings.MemoryFolder : MappedSegment.Folder);
         try
         {
             _spill = LaneFolder.Create(settings.SpillFolder.Length > 0 ? settings.SpillFolder : Path.GetTempPath());
-            _server = new LaneServer(settings, _blocks, _traffic, log);
+            _server = new LaneServer(settings, _blocks, _traffic, _identity, log);
         }
         catch
         {
             _spill?.Dispose();
             _folder.Dispose();
+            _identity?.Dispose();
             throw;
         }
 
@@ -152,6 +154,7 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
         _publications.Dispose();
         _folder.Dispose();
         _spill?.Dispose();
+        _identity?.Dispose();
     }
 
     private void FetchThrough(Spool spool, BlobReference blob, Span<byte> destination, CancellationToken cancel)
@@ -181,7 +184,7 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
 
     private void Carry(Spool spool, BlobReference blob, Span<byte> destination, int first, CancellationToken cancel)
     {
-        using var reader = new LaneReader(blob, spool, new ReaderDesk(_settings, _traffic, _log, Port), cancel);
+        using var reader = new LaneReader(blob, spool, new ReaderDesk(_settings, _traffic, _log, Port, _identity), cancel);
         _spools.Serve(spool);
         _spools.Keep(spool, reader.Run(destination, first));
     }
