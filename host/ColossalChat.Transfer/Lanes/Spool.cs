@@ -42,7 +42,7 @@ internal sealed class Spool : IDisposable
                     if (TryFile(location, bytes, folder) is { } file)
                         return new Spool(location, folder, held, file);
                 }
-                catch (IOException)
+                catch (Exception error) when (error is IOException or UnauthorizedAccessException)
                 {
                     // No room.
                     held.Dispose();
