@@ -23,6 +23,7 @@ internal static class HostVerbs
         new EstimateMemoryCommand(host),
         new DoctorCommand(host),
         new EnvCommand(host),
+        new TransportBenchCommand(),
         .. PluginVerbs.All(host.Catalog, RunBinder.ReadPins),
     ];
 }

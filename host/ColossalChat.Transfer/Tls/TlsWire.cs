@@ -5,6 +5,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace ColossalChat.Transfer;
 
+/// <summary>We do not trust the other end.</summary>
+internal sealed class PeerRefusedException(string message, Exception reason) : IOException(message, reason);
+
 /// <summary>A connection on which both ends have shown a certificate of our authorities; what goes over it is encrypted.</summary>
 internal sealed class TlsWire : Wire
 {
@@ -116,13 +119,14 @@ internal sealed class TlsWire : Wire
             records.Waits = null;
             return new TlsWire(socket, records, tls);
         }
-        catch (Exception error) when (error is AuthenticationException or IOException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception error)
         {
+            // What a stranger sends can fail in TLS in many ways; all mean the same.
             tls?.Dispose();
             socket.Dispose();
-            throw new IOException(why is null
-                ? $"TLS did not come about, perhaps because the other end refused our certificate: {error.Message}"
-                : $"The other end's certificate is refused: {why}", error);
+            throw why is null
+                ? new IOException($"TLS did not come about, perhaps because the other end refused our certificate: {error.Message}", error)
+                : new PeerRefusedException($"The other end's certificate is refused: {why}", error);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using ColossalChat.Contracts;
 using ColossalChat.Transfer;
 using Xunit;
 
@@ -102,6 +103,23 @@ public sealed class LaneTlsTests : IDisposable
             Assert.Equal(!isEncrypted, proxy.Seen.AsSpan().IndexOf(text) >= 0);
             publisher.Withdraw(blob);
         }
+    }
+
+    [Fact]
+    public void A_rank_with_a_foreign_certificate_does_not_join_and_says_why()
+    {
+        using var strangers = new TlsFiles();
+        using var ours = _files.Node("rank").Load();
+        using var theirs = strangers.Node("stranger").Load();
+        var port = MeetingPlace.FreePort();
+        var limit = TimeSpan.FromSeconds(1);
+
+        var first = DeviceLeasesTests.OnThread(() =>
+            Assert.Contains("rank(s) 1", Assert.Throws<TimeoutException>(() => new SocketPeerLinks("127.0.0.1", port, "t", ours).Join(new RankPlace("g", 0, 2), limit)).Message, StringComparison.Ordinal));
+        var error = Record.Exception(() => new SocketPeerLinks("127.0.0.1", port, "t", theirs).Join(new RankPlace("g", 1, 2), 3 * limit));
+
+        Assert.Contains("CN=rank", error?.Message, StringComparison.Ordinal);
+        Assert.True(first.Wait(LaneNodes.Limit));
     }
 
     // With all its faults: Load refuses what is expired or foreign.
