@@ -14,7 +14,7 @@ internal sealed record ReaderDesk(LaneSettings Settings, LaneTraffic Traffic, IN
 /// Fetches a block over sockets: asks the publisher, which serves it or names a reader that has it, and goes on elsewhere
 /// from the chunk reached when that one fails. A chunk that does not have its hash is asked for again. Used by one thread.
 /// </summary>
-internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk desk, CancellationToken cancel) : IDisposable
+internal sealed class LaneReader(BlobReference blob, Spool spool, RunningHash hashing, ReaderDesk desk, CancellationToken cancel) : IDisposable
 {
     private const int MostBroken = 2;
     private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(20);
@@ -64,15 +64,13 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk des
     // The next run of chunks that are not here; they come in order, so it ends at the end or at one that came before.
     private (int First, int Count)? Next(ref int first)
     {
-        while (first < _here.Length && IsHere(first))
+        while (first < _here.Length && _here[first])
             first++;
         var end = first;
-        while (end < _here.Length && !IsHere(end))
+        while (end < _here.Length && !_here[end])
             end++;
         return end > first ? (first, end - first) : null;
     }
-
-    private bool IsHere(int chunk) => _here[chunk];
 
     private void Attach()
     {
@@ -169,6 +167,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk des
             file.MarkReady(chunk, hash);
         }
 
+        hashing.Add(chunk, bytes);
         _here[chunk] = true;
         (_patience, _pause) = (new Deadline(_settings.Silence), s_firstPause);
     }

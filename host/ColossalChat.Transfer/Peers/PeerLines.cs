@@ -76,8 +76,10 @@ internal sealed class Caller(RankPlace place, Guid id, TlsIdentity? identity)
     /// <exception cref="PeerRefusedException">We refuse the other end's certificate.</exception>
     public static Wire? Connect(IPEndPoint to, TlsIdentity? identity, Deadline patience)
     {
-        if (SocketBytes.Connect(to, patience) is not { } socket || identity is null)
-            return socket is null ? null : new Wire(socket);
+        if (SocketBytes.Connect(to, patience) is not { } socket)
+            return null;
+        if (identity is null)
+            return new Wire(socket);
         try
         {
             return TlsWire.AsCaller(socket, to.Address.ToString(), identity, patience.Left);

@@ -14,12 +14,12 @@ public sealed class LanePartsTests
 
         var problems = new LaneSettings
         {
-            Host = "0.0.0.0", Port = -1, Quota = 5, Transfers = 0, Connections = 1, Greeting = TimeSpan.Zero, Silence = TimeSpan.Zero, Deadline = TimeSpan.Zero,
+            Host = "0.0.0.0", Port = -1, Quota = 5, Reserve = -1, Transfers = 0, Connections = 1, Greeting = TimeSpan.Zero, Silence = TimeSpan.Zero, Deadline = TimeSpan.Zero,
             MemoryFolder = "/no/such/folder", MachineId = "a|b", Tls = new TlsSettings { CertificateFile = "absent.pem", AuthoritiesFile = "none.pem" },
         }.Problems().ToArray();
 
-        Assert.Equal(12, problems.Length);
-        foreach (var part in (string[])["0.0.0.0", "port is -1", "quota is 5", "transfers is 0", "connections is 1", "greeting", "silence", "deadline", "/no/such/folder", "a|b", "absent.pem", "none.pem"])
+        Assert.Equal(13, problems.Length);
+        foreach (var part in (string[])["0.0.0.0", "port is -1", "quota is 5", "reserve is -1", "transfers is 0", "connections is 1", "greeting", "silence", "deadline", "/no/such/folder", "a|b", "absent.pem", "none.pem"])
             Assert.Contains(problems, problem => problem.Contains(part, StringComparison.Ordinal));
     }
 
@@ -99,6 +99,48 @@ public sealed class LanePartsTests
 
         Assert.StartsWith(spill, Assert.Single(nodes.Blocks()), StringComparison.Ordinal);
         Assert.Equal(LaneNodes.Bytes(10), LaneNodes.Fetch(nodes.Lane("b"), blob));
+    }
+
+    [Fact]
+    public void Memory_of_a_withdrawn_block_is_used_again_unless_somebody_reads_it()
+    {
+        using var nodes = new LaneNodes();
+        const int bytes = BlobFile.ChunkLength + 5;
+        var (publisher, reader) = (nodes.Lane("a", settings => settings with { Reserve = 2 * bytes }), nodes.Lane("a"));
+        var first = publisher.Publish("weights", LaneNodes.Bytes(bytes));
+        var path = Assert.Single(nodes.Blocks());
+        var location = LaneLocation.Parse(first.Location)!;
+
+        publisher.Withdraw(first);
+        Assert.Null(BlobFile.TryOpen(path, location.Block, location.Token, bytes));
+        var second = publisher.Publish("weights", LaneNodes.Bytes(bytes, salt: 1));
+        Assert.Equal(path, Assert.Single(nodes.Blocks()));
+        Assert.ThrowsAny<IOException>(() => LaneNodes.Fetch(reader, first));
+        Assert.Equal(LaneNodes.Bytes(bytes, salt: 1), LaneNodes.Fetch(reader, second));
+
+        location = LaneLocation.Parse(second.Location)!;
+        using (BlobFile.TryOpen(path, location.Block, location.Token, bytes))
+            publisher.Withdraw(second);
+        publisher.Publish("weights", LaneNodes.Bytes(bytes, salt: 2));
+        Assert.NotEqual(path, Assert.Single(nodes.Blocks()));
+    }
+
+    [Fact]
+    public void A_small_block_leaves_nothing_at_its_readers_and_comes_from_the_publisher_each_time()
+    {
+        using var nodes = new LaneNodes();
+        nodes.Settings = nodes.Settings with { ChainFrom = 101 };
+        var (publisher, reader) = (nodes.Lane("a"), nodes.Lane("b"));
+        var (small, large) = (publisher.Publish("small", LaneNodes.Bytes(100)), publisher.Publish("large", LaneNodes.Bytes(101)));
+
+        for (var time = 0; time < 2; time++)
+        {
+            Assert.Equal(LaneNodes.Bytes(100), LaneNodes.Fetch(reader, small));
+            Assert.Equal(LaneNodes.Bytes(101), LaneNodes.Fetch(reader, large));
+        }
+
+        Assert.Equal((200, 101), (publisher.CountersOf(small).Sent, publisher.CountersOf(large).Sent));
+        Assert.Equal(3, nodes.Blocks().Length);
     }
 
     [Fact]

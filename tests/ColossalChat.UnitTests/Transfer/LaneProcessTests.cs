@@ -44,7 +44,7 @@ public sealed class LaneProcessTests : IDisposable
         var root = Assert.Single(Directory.GetDirectories(_nodes.Folder));
         var path = Path.Combine(LaneFolder.SharedIn(root, "other", location.Block), "block");
         BlobFile? spool = null;
-        Assert.True(SpinWait.SpinUntil(() => (spool ??= BlobFile.TryOpen(path, location.Block, location.Token, Bytes)) is not null && spool.IsReady(1), LaneNodes.Limit));
+        Assert.True(SpinWait.SpinUntil(() => (spool ??= BlobFile.TryOpen(path, location.Block, location.Token, Bytes)) is { } file && file.IsReady(1), LaneNodes.Limit));
 
         var fetch = LaneNodes.FetchAll([heir], blob);
         await carrier.KillAsync();

@@ -106,7 +106,7 @@ public sealed class LaneTlsTests : IDisposable
     }
 
     [Fact]
-    public void A_rank_with_a_foreign_certificate_does_not_join_and_says_why()
+    public async Task A_rank_with_a_foreign_certificate_does_not_join_and_says_why()
     {
         using var strangers = new TlsFiles();
         using var ours = _files.Node("rank").Load();
@@ -119,7 +119,7 @@ public sealed class LaneTlsTests : IDisposable
         var error = Record.Exception(() => new SocketPeerLinks("127.0.0.1", port, "t", theirs).Join(new RankPlace("g", 1, 2), 3 * limit));
 
         Assert.Contains("CN=rank", error?.Message, StringComparison.Ordinal);
-        Assert.True(first.Wait(LaneNodes.Limit));
+        await first.WaitAsync(LaneNodes.Limit);
     }
 
     // With all its faults: Load refuses what is expired or foreign.
