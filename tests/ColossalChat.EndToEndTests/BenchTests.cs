@@ -100,6 +100,21 @@ public sealed class BenchTests
         }
     }
 
+    [Fact]
+    [Trait("Category", "Full")]
+    public void Blocks_between_processes()
+    {
+        using var figures = new Figures();
+        var bench = Json("bench", "transport", "--json");
+        double Of(string name) => bench.GetProperty(name).GetDouble();
+        figures.Check("bench transport, 64 MiB, lane over sockets", ">= 0.85 x a plain socket loop", $"{Of("transfer_ratio"):F2} x {Of("socket_mb_s"):F0} MB/s ({Of("tls_ratio"):F2} x with TLS)",
+            Of("transfer_ratio") >= 0.85);
+        figures.Check("bench transport, 64 MiB, shared memory", ">= 1.5 x a plain socket loop", $"{Of("shared_memory_ratio"):F2} x", Of("shared_memory_ratio") >= 1.5);
+        figures.Check("bench transport: 1 GiB to 4 readers over shared memory", "< 1.6 x the time of 1", $"{Of("fanout_ratio"):F2} x", Of("fanout_ratio") < 1.6);
+        figures.Check("bench transport: 1 GiB to 4 machines over sockets", "<= 1.1 copies sent by the publisher", $"{Of("publisher_copies"):F2} copies", Of("publisher_copies") <= 1.1);
+        figures.Check("bench transport: round trips meanwhile", "< 100 ms at the 99th percentile", $"{Of("control_p99_ms"):F1} ms", Of("control_p99_ms") < 100);
+    }
+
     private static bool Positive(JsonElement at, params string[] names) => names.All(name => at.GetProperty(name).GetDouble() > 0);
 
     // Printed with four digits each.

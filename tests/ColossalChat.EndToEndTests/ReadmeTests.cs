@@ -25,6 +25,7 @@ public sealed partial class ReadmeTests
         ("bench train", "bench train --hidden 64 --layers 2 --heads 4 --feed-forward 128 --vocabulary 256 --batch 2 --tokens 32 --steps 3 --warm-ups 1"),
         ("bench generate", "bench generate --hidden 64 --layers 2 --heads 4 --key-value-heads 2 --feed-forward 128 --vocabulary 256 --sequences 4 --new-tokens 8"),
         ("bench collective", "bench collective --bytes 65536 --ranks 2 --repetitions 2"),
+        ("bench transport", "bench transport --block-bytes 1048576 --blocks 4 --turns 1 --publication-bytes 4194304 --readers 2 --publication-turns 1"),
     ];
 
     [DataFact]

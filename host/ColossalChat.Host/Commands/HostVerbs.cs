@@ -26,6 +26,7 @@ internal static class HostVerbs
         new PluginSwapCommand(),
         new DoctorCommand(host),
         new EnvCommand(host),
+        new TransportBenchCommand(),
         .. PluginVerbs.All(host.Catalog, RunBinder.ReadPins),
     ];
 }

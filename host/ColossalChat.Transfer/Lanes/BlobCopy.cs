@@ -1,10 +1,9 @@
-using System.IO.Hashing;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Transfer;
 
 /// <summary>Copies a block out of this machine's memory, chunk by chunk as they come. Used by one thread.</summary>
-internal sealed class BlobCopy(BlobFile file, BlobReference blob, TimeSpan longest)
+internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash hash, TimeSpan longest)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(20);
     private readonly Deadline _deadline = new(longest);
@@ -15,25 +14,21 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, TimeSpan longe
     /// <summary>Copies a block that is complete, and checks its hash unless that has been done on this machine.</summary>
     public static void Whole(BlobFile file, BlobReference blob, Span<byte> destination, CancellationToken cancel)
     {
-        var (isVerified, hash) = (file.IsVerified, new XxHash128());
+        var (isVerified, hash) = (file.IsVerified, new RunningHash(blob));
         for (var chunk = 0; chunk < file.Chunks; chunk++)
         {
             cancel.ThrowIfCancellationRequested();
             var piece = destination.Slice(chunk * BlobFile.ChunkLength, file.LengthOf(chunk));
             file.Read(file.PlaceOf(chunk), piece);
             if (!isVerified)
-                hash.Append(piece);
+                hash.Add(chunk, piece);
         }
 
         if (isVerified)
             return;
-        Compare(blob, Convert.ToHexStringLower(hash.GetCurrentHash()));
+        hash.Check(destination);
         file.IsVerified = true;
     }
-
-    /// <summary>Checks the hash of a block that was fetched.</summary>
-    /// <exception cref="IOException">It has another.</exception>
-    public static void Check(BlobReference blob, ReadOnlySpan<byte> content) => Compare(blob, Convert.ToHexStringLower(XxHash128.Hash(content)));
 
     /// <summary>Copies the chunks that are here.</summary>
     /// <returns>True when all are copied.</returns>
@@ -42,7 +37,9 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, TimeSpan longe
         for (; Next < file.Chunks && file.IsReady(Next); Next++)
         {
             cancel.ThrowIfCancellationRequested();
-            file.Read(file.PlaceOf(Next), destination.Slice(Next * BlobFile.ChunkLength, file.LengthOf(Next)));
+            var piece = destination.Slice(Next * BlobFile.ChunkLength, file.LengthOf(Next));
+            file.Read(file.PlaceOf(Next), piece);
+            hash.Add(Next, piece);
         }
 
         cancel.ThrowIfCancellationRequested();
@@ -54,11 +51,5 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, TimeSpan longe
     {
         if (!file.AwaitReady(Next, s_look) && _deadline.HasPassed)
             throw new IOException($"Block '{blob.Name}' did not come within {longest}.");
-    }
-
-    private static void Compare(BlobReference blob, string hash)
-    {
-        if (hash != blob.Hash)
-            throw new IOException($"Block '{blob.Name}' has hash {hash} instead of {blob.Hash}.");
     }
 }

@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.IO.MemoryMappedFiles;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
@@ -15,7 +17,10 @@ internal sealed unsafe class BlobFile : IDisposable
     /// <summary>Bytes of every chunk but the last.</summary>
     public const int ChunkLength = 1 << 20;
 
-    // Head: 0 magic, 8 bytes of content, 16 block id, 32 token, 64 verified. Then 16 bytes a chunk: its hash, and whether it is here.
+    // Head: 0 magic, 8 bytes of content, 16 block id, 32 token, 64 verified, 68 how many others have it open. Then 16 bytes a
+    // chunk: its hash, and whether it is here.
+    private const long Here = 1;
+    private const long HereWithHash = 2;
     private const ulong Magic = 0x31424F4C42434343; // CCCBLOB1
     private const int HeadLength = 128;
     private const int EntryLength = 16;
@@ -27,6 +32,7 @@ internal sealed unsafe class BlobFile : IDisposable
     private readonly MemoryMappedViewAccessor _view;
     private readonly byte* _head;
     private readonly long _start;
+    private bool _isGuest;
     private int _holders = 1;
 
     private BlobFile(FileStream stream, long bytes)
@@ -102,15 +108,12 @@ internal sealed unsafe class BlobFile : IDisposable
             Span<byte> head = stackalloc byte[HeadLength];
             var isOurs = stream.Length == StartOf((int)((bytes + ChunkLength - 1) / ChunkLength)) + bytes
                 && RandomAccess.Read(stream.SafeFileHandle, head, 0) == HeadLength
-                && BinaryPrimitives.ReadUInt64LittleEndian(head) == Magic
-                && BinaryPrimitives.ReadInt64LittleEndian(head[8..]) == bytes
-                && new Guid(head.Slice(16, 16)) == block
-                && CryptographicOperations.FixedTimeEquals(head.Slice(32, LaneLocation.TokenLength), token);
+                && BinaryPrimitives.ReadUInt64LittleEndian(head) == Magic;
             if (isOurs)
             {
                 var file = new BlobFile(stream, bytes);
                 stream = null;
-                return file;
+                return file.TryEnter(block, token) ? file : null;
             }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -131,15 +134,30 @@ internal sealed unsafe class BlobFile : IDisposable
     /// <summary>Where a chunk begins in the file.</summary>
     public long PlaceOf(int chunk) => _start + ((long)chunk * ChunkLength);
 
-    public ulong HashOf(int chunk) => *(ulong*)EntryOf(chunk);
+    /// <summary>The hash of a chunk that is here. It is counted when first asked for: within a machine nobody asks.</summary>
+    public ulong HashOf(int chunk)
+    {
+        var entry = EntryOf(chunk);
+        if (Volatile.Read(ref *(long*)(entry + 8)) != HereWithHash)
+        {
+            var buffer = ArrayPool<byte>.Shared.Rent(ChunkLength);
+            var bytes = buffer.AsSpan(0, LengthOf(chunk));
+            Read(PlaceOf(chunk), bytes);
+            *(ulong*)entry = XxHash3.HashToUInt64(bytes);
+            Volatile.Write(ref *(long*)(entry + 8), HereWithHash);
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        return *(ulong*)entry;
+    }
 
     public bool IsReady(int chunk) => Volatile.Read(ref *(long*)(EntryOf(chunk) + 8)) != 0;
 
-    /// <summary>Its bytes are written and have this hash: others may read it.</summary>
-    public void MarkReady(int chunk, ulong hash)
+    /// <summary>Its bytes are written and have this hash, null for not counted yet: others may read it.</summary>
+    public void MarkReady(int chunk, ulong? hash)
     {
-        *(ulong*)EntryOf(chunk) = hash;
-        Volatile.Write(ref *(long*)(EntryOf(chunk) + 8), 1);
+        *(ulong*)EntryOf(chunk) = hash ?? 0;
+        Volatile.Write(ref *(long*)(EntryOf(chunk) + 8), hash is null ? Here : HereWithHash);
         lock (_changed)
             Monitor.PulseAll(_changed);
     }
@@ -176,6 +194,26 @@ internal sealed unsafe class BlobFile : IDisposable
         }
     }
 
+    /// <summary>Takes its identity away, so that nobody else opens it any more.</summary>
+    /// <returns>True when nobody else has it open either, here or in another process: then it may become another block.</returns>
+    public bool TryRetire()
+    {
+        new Span<byte>(_head + 16, 16).Clear();
+        // Whoever opens it counts itself first and looks for the identity then: one of the two sees the other.
+        Interlocked.MemoryBarrier();
+        return Volatile.Read(ref *(int*)(_head + 68)) == 0 && Volatile.Read(ref _holders) == 1;
+    }
+
+    /// <summary>Makes a retired file another block, empty.</summary>
+    public void Renew(Guid block, ReadOnlySpan<byte> token)
+    {
+        new Span<byte>(_head + HeadLength, Chunks * EntryLength).Clear();
+        IsVerified = false;
+        token.CopyTo(new Span<byte>(_head + 32, LaneLocation.TokenLength));
+        Interlocked.MemoryBarrier();
+        block.TryWriteBytes(new Span<byte>(_head + 16, 16));
+    }
+
     /// <summary>One more who must dispose it; false when it has been let go.</summary>
     public bool TryHold()
     {
@@ -195,6 +233,8 @@ internal sealed unsafe class BlobFile : IDisposable
     {
         if (Interlocked.Decrement(ref _holders) != 0)
             return;
+        if (_isGuest)
+            Interlocked.Decrement(ref *(int*)(_head + 68));
         _view.SafeMemoryMappedViewHandle.ReleasePointer();
         _view.Dispose();
         _map.Dispose();
@@ -205,6 +245,18 @@ internal sealed unsafe class BlobFile : IDisposable
 
     private static FileStreamOptions Options(FileMode mode) =>
         new() { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0 };
+
+    // Counts this among those who have it open, when it is that block; else closes it.
+    private bool TryEnter(Guid block, ReadOnlySpan<byte> token)
+    {
+        Interlocked.Increment(ref *(int*)(_head + 68));
+        _isGuest = true;
+        var isIt = *(long*)(_head + 8) == Bytes && new Guid(new ReadOnlySpan<byte>(_head + 16, 16)) == block
+            && CryptographicOperations.FixedTimeEquals(new ReadOnlySpan<byte>(_head + 32, LaneLocation.TokenLength), token);
+        if (!isIt)
+            Dispose();
+        return isIt;
+    }
 
     private byte* EntryOf(int chunk)
     {

@@ -40,7 +40,10 @@ internal sealed class LaneFolder : IDisposable
     /// <summary>A folder for one block that lanes of one machine fetch together.</summary>
     /// <param name="machine">The machine's id.</param>
     /// <param name="block">The publication.</param>
-    public string SharedFor(string machine, Guid block) => Path.Combine(_root, $"machine-{XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(machine)):x16}-{block:N}");
+    public string SharedFor(string machine, Guid block) => SharedIn(_root, machine, block);
+
+    /// <inheritdoc cref="SharedFor"/>
+    internal static string SharedIn(string root, string machine, Guid block) => Path.Combine(root, $"machine-{XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(machine)):x16}-{block:N}");
 
     /// <summary>Makes a folder that only this user may enter.</summary>
     public static void MakePrivate(string folder)

@@ -77,7 +77,7 @@ internal sealed record LaneHello(ReaderPurpose Purpose, Guid Block, byte[] Token
         if (bytes.Length is < Fixed or > Longest || BinaryPrimitives.ReadUInt32LittleEndian(bytes) != Magic || BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]) != Version)
             return null;
         var purpose = (ReaderPurpose)bytes[6];
-        return purpose is ReaderPurpose.Join or ReaderPurpose.Read
+        return purpose is (ReaderPurpose.Join or ReaderPurpose.Read) && LaneLocation.IsHost(bytes[Fixed..])
             ? new LaneHello(purpose, new Guid(bytes.Slice(7, 16)), bytes.Slice(23, LaneLocation.TokenLength).ToArray(), new Guid(bytes.Slice(55, 16)),
                 Encoding.ASCII.GetString(bytes[Fixed..]), BinaryPrimitives.ReadUInt16LittleEndian(bytes[71..]))
             : null;
@@ -98,7 +98,7 @@ internal sealed record LaneParent(Guid Id, string Host, int Port)
         return bytes;
     }
 
-    public static LaneParent? Parse(ReadOnlySpan<byte> bytes) => bytes.Length is > Fixed and <= Fixed + LaneLocation.LongestHost
+    public static LaneParent? Parse(ReadOnlySpan<byte> bytes) => bytes.Length is > Fixed and <= Fixed + LaneLocation.LongestHost && LaneLocation.IsHost(bytes[Fixed..])
         ? new LaneParent(new Guid(bytes[..16]), Encoding.ASCII.GetString(bytes[Fixed..]), BinaryPrimitives.ReadUInt16LittleEndian(bytes[16..]))
         : null;
 }

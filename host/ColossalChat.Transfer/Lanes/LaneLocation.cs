@@ -18,6 +18,15 @@ internal sealed record LaneLocation(string Machine, string Host, int Port, Guid 
     private const string Form = "lane1";
     private const int Parts = 7;
 
+    /// <summary>True for what may be a name or an address: nothing else is looked up, which can take long.</summary>
+    public static bool IsHost(ReadOnlySpan<byte> ascii)
+    {
+        foreach (var letter in ascii)
+            if (!char.IsAsciiLetterOrDigit((char)letter) && letter is not ((byte)'.' or (byte)':' or (byte)'-' or (byte)'%' or (byte)'_'))
+                return false;
+        return true;
+    }
+
     public static byte[] NewToken() => RandomNumberGenerator.GetBytes(TokenLength);
 
     /// <summary>At most <see cref="LaneSettings.LongestLocation"/> characters.</summary>

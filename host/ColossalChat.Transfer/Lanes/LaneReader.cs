@@ -8,13 +8,13 @@ namespace ColossalChat.Transfer;
 internal sealed class BlockGoneException(string message) : IOException(message);
 
 /// <summary>What readers share.</summary>
-internal sealed record ReaderDesk(LaneSettings Settings, LaneTraffic Traffic, INodeLog Log, int Port);
+internal sealed record ReaderDesk(LaneSettings Settings, LaneTraffic Traffic, INodeLog Log, int Port, TlsIdentity? Identity);
 
 /// <summary>
 /// Fetches a block over sockets: asks the publisher, which serves it or names a reader that has it, and goes on elsewhere
 /// from the chunk reached when that one fails. A chunk that does not have its hash is asked for again. Used by one thread.
 /// </summary>
-internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk desk, CancellationToken cancel) : IDisposable
+internal sealed class LaneReader(BlobReference blob, Spool spool, RunningHash hashing, ReaderDesk desk, CancellationToken cancel) : IDisposable
 {
     private const int MostBroken = 2;
     private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(20);
@@ -64,22 +64,20 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk des
     // The next run of chunks that are not here; they come in order, so it ends at the end or at one that came before.
     private (int First, int Count)? Next(ref int first)
     {
-        while (first < _here.Length && IsHere(first))
+        while (first < _here.Length && _here[first])
             first++;
         var end = first;
-        while (end < _here.Length && !IsHere(end))
+        while (end < _here.Length && !_here[end])
             end++;
         return end > first ? (first, end - first) : null;
     }
-
-    private bool IsHere(int chunk) => _here[chunk];
 
     private void Attach()
     {
         LaneParent? parent;
         if (_publisher is null)
         {
-            _publisher = LaneDial.Call(spool.Location.Host, spool.Location.Port, _settings);
+            _publisher = LaneDial.Call(spool.Location.Host, spool.Location.Port, _settings, desk.Identity);
             parent = Ask(_publisher, FrameKind.Hello, Hello(ReaderPurpose.Join).ToBytes());
         }
         else
@@ -94,7 +92,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk des
         }
 
         _parent = parent.Id;
-        var line = LaneDial.Call(parent.Host, parent.Port, _settings);
+        var line = LaneDial.Call(parent.Host, parent.Port, _settings, desk.Identity);
         try
         {
             if (Ask(line, FrameKind.Hello, Hello(ReaderPurpose.Read).ToBytes()) is not null)
@@ -169,6 +167,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, ReaderDesk des
             file.MarkReady(chunk, hash);
         }
 
+        hashing.Add(chunk, bytes);
         _here[chunk] = true;
         (_patience, _pause) = (new Deadline(_settings.Silence), s_firstPause);
     }

@@ -81,6 +81,8 @@ internal sealed class LaneSender(LaneSettings settings, LaneTraffic traffic)
             stop.ThrowIfCancellationRequested();
             var piece = Math.Min(_pace.Piece, length - done);
             Thread.Sleep(_pace.Take(piece));
+            // Before it goes: whoever has received it may ask for the count.
+            traffic.Sent(block.Block, piece);
             var start = Stopwatch.GetTimestamp();
             if (!SendPiece(file, line.Wire, file.PlaceOf(chunk) + done, piece, new Deadline(settings.Silence - waited)))
                 throw new IOException($"A reader is gone, or does not take a chunk within {settings.Silence}.");
@@ -88,8 +90,6 @@ internal sealed class LaneSender(LaneSettings settings, LaneTraffic traffic)
             waited += Stopwatch.GetElapsedTime(start);
             done += piece;
         }
-
-        traffic.Sent(block.Block, length);
     }
 
     private static bool SendPiece(BlobFile file, Wire wire, long place, int length, Deadline deadline)

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Authentication;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Transfer;
@@ -25,10 +24,10 @@ internal sealed class LaneServer : IDisposable
     private readonly Thread _thread;
     private Deadline _quiet = new(TimeSpan.Zero);
 
-    public LaneServer(LaneSettings settings, LaneBlocks blocks, LaneTraffic traffic, INodeLog log)
+    public LaneServer(LaneSettings settings, LaneBlocks blocks, LaneTraffic traffic, TlsIdentity? identity, INodeLog log)
     {
         (_settings, _log) = (settings, log);
-        _desk = new LaneDesk(settings, blocks, new LaneSender(settings, traffic), traffic, _stop.Token);
+        _desk = new LaneDesk(settings, blocks, new LaneSender(settings, traffic), traffic, identity, _stop.Token);
         var address = LaneDial.Resolve(settings.Host == "*" ? "0.0.0.0" : settings.Host);
         _listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
         try
@@ -143,15 +142,15 @@ internal sealed class LaneServer : IDisposable
 
     private void Accept()
     {
-        Socket socket;
+        Socket? socket = null;
         try
         {
             socket = _listener.Accept();
-            SocketBytes.Prepare(socket);
-            SocketBytes.KeepShort(socket);
+            LaneDial.Prepare(socket);
         }
         catch (SocketException error)
         {
+            socket?.Dispose();
             // It left before it was let in, or the system has no more descriptors: the next may do better.
             _log.Debug($"The lane at port {Port} could not accept a connection: {error.Message}");
             return;
@@ -187,8 +186,11 @@ internal sealed class LaneServer : IDisposable
                 }
             }
         }
-        catch (Exception error) when (error is IOException or AuthenticationException or SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception error)
         {
+            // Whatever strangers make happen here must not end the process; what nobody expects is told.
+            if (error is not (IOException or SocketException or ObjectDisposedException or OperationCanceledException))
+                _log.Error($"The lane at port {Port} closed a connection: {error}");
             if (!visit.HasGreeted && !_stop.IsCancellationRequested)
                 Refuse(error.Message);
         }

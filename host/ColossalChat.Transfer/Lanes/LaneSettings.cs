@@ -21,6 +21,16 @@ public sealed record LaneSettings
     /// <summary>Where blocks go for which the memory folder has no room, such as the run folder. Empty: where temporary files go.</summary>
     public string SpillFolder { get; init; } = "";
 
+    /// <summary>Memory of withdrawn blocks that is kept for the next ones, bytes, 0 or more: what has been used before is much faster than new.</summary>
+    public long Reserve { get; init; } = 256L << 20;
+
+    /// <summary>
+    /// Size, bytes, 0 or more, from which readers keep a block of another machine in their machine's memory and pass it on: such
+    /// as weights, which many read. Smaller ones, such as batches, have few readers; each fetches from the publisher, and
+    /// saves the copy.
+    /// </summary>
+    public long ChainFrom { get; init; } = 128L << 20;
+
     /// <summary>Most bytes that are sent per second, all readers together; 0 for no limit, else 65536 or more.</summary>
     public long Quota { get; init; }
 
@@ -42,6 +52,9 @@ public sealed record LaneSettings
     /// <summary>Who this machine is: processes with the same id that see the same memory folder share blocks. Empty: the id of the system's start.</summary>
     public string MachineId { get; init; } = "";
 
+    /// <summary>Both ends of every connection must show a certificate of the run's authorities; null sends without encryption, for networks of your own.</summary>
+    public TlsSettings? Tls { get; init; }
+
     /// <summary>Everything that is wrong, one sentence each.</summary>
     public IEnumerable<string> Problems()
     {
@@ -53,6 +66,8 @@ public sealed record LaneSettings
             yield return $"The lane listens on {Host}, which no other machine can call; set its advertised host to a name that they reach.";
         if (Port is < 0 or > 65535)
             yield return $"The lane's port is {Port}; it must be from 0 to 65535.";
+        if (Reserve < 0 || ChainFrom < 0)
+            yield return $"The lane's reserve is {Reserve} and its chain begins at {ChainFrom} bytes; both must be 0 or more.";
         if (Quota is not 0 and < Pace.Slowest)
             yield return $"The lane's quota is {Quota} bytes per second; it must be 0 (none) or {Pace.Slowest} or more.";
         if (Transfers is < 1 or > 256)
@@ -70,5 +85,7 @@ public sealed record LaneSettings
                 yield return $"The lane's {folder.Name} folder '{folder.Path}' does not exist; make it, or leave the setting empty.";
         if (MachineId.Length > LaneLocation.LongestMachine || MachineId.Contains('|', StringComparison.Ordinal))
             yield return $"The lane's machine id '{MachineId}' must have at most {LaneLocation.LongestMachine} characters and no '|'.";
+        foreach (var problem in Tls?.Problems() ?? [])
+            yield return problem;
     }
 }

@@ -5,7 +5,7 @@ using System.Net.Sockets;
 namespace ColossalChat.Transfer;
 
 /// <summary>What visits share.</summary>
-internal sealed record LaneDesk(LaneSettings Settings, LaneBlocks Blocks, LaneSender Sender, LaneTraffic Traffic, CancellationToken Stop);
+internal sealed record LaneDesk(LaneSettings Settings, LaneBlocks Blocks, LaneSender Sender, LaneTraffic Traffic, TlsIdentity? Identity, CancellationToken Stop);
 
 /// <summary>
 /// A reader's connection, seen from the lane that serves it. It says the block's token first, and nothing is answered before
@@ -103,7 +103,7 @@ internal sealed class LaneVisit(Socket socket, LaneDesk desk) : IDisposable
     {
         // One limit for all of it: who sends a byte now and then holds a connection no longer than who sends nothing.
         var limit = new Deadline(_settings.Greeting);
-        _line = new LaneLine(LaneDial.Welcome(socket, _settings));
+        _line = new LaneLine(LaneDial.Welcome(socket, _settings, desk.Identity));
         var (kind, length) = _line.ReceiveHead(limit.Left, desk.Stop);
         if (kind != FrameKind.Hello || length > LaneHello.Longest)
             throw new IOException($"Its first frame is of kind {(int)kind} with {length} bytes, and not a greeting.");

@@ -21,6 +21,7 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
     private readonly LaneServer _server;
     private readonly Publications _publications;
     private readonly Spools _spools;
+    private readonly TlsIdentity? _identity;
     private bool _isDisposed;
 
     /// <summary>Makes the folders, removes those of processes that are gone, and listens.</summary>
@@ -33,22 +34,23 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
         var problems = settings.Problems().ToArray();
         if (problems.Length > 0)
             throw new UserErrorException(string.Join(' ', problems));
-        (_settings, _log) = (settings, log);
+        (_settings, _log, _identity) = (settings, log, settings.Tls?.Load());
         _machine = settings.MachineId.Length > 0 ? settings.MachineId : ThisMachine();
         _folder = LaneFolder.Create(settings.MemoryFolder.Length > 0 ? settings.MemoryFolder : MappedSegment.Folder);
         try
         {
             _spill = LaneFolder.Create(settings.SpillFolder.Length > 0 ? settings.SpillFolder : Path.GetTempPath());
-            _server = new LaneServer(settings, _blocks, _traffic, log);
+            _server = new LaneServer(settings, _blocks, _traffic, _identity, log);
         }
         catch
         {
             _spill?.Dispose();
             _folder.Dispose();
+            _identity?.Dispose();
             throw;
         }
 
-        _publications = new Publications([_folder, _spill], _blocks, _traffic, log);
+        _publications = new Publications([_folder, _spill], new BlobPool(settings.Reserve), _blocks, _traffic, log);
         _spools = new Spools(settings, _folder, _machine, _blocks, _server, log);
     }
 
@@ -152,15 +154,16 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
         _publications.Dispose();
         _folder.Dispose();
         _spill?.Dispose();
+        _identity?.Dispose();
     }
 
     private void FetchThrough(Spool spool, BlobReference blob, Span<byte> destination, CancellationToken cancel)
     {
-        var first = 0;
+        var (first, hash) = (0, new RunningHash(blob));
         if (spool.File is { } file)
         {
             // Chunks that another process of this machine brings; the carrier brings the rest.
-            var copy = new BlobCopy(file, blob, _settings.Deadline);
+            var copy = new BlobCopy(file, blob, hash, _settings.Deadline);
             IDisposable? carrying = null;
             while (!copy.TryNext(destination, cancel) && (carrying = spool.TryCarry()) is null)
                 copy.AwaitNext();
@@ -168,20 +171,20 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
             _traffic.Shared(Math.Min((long)first * BlobFile.ChunkLength, blob.Bytes));
             using (carrying)
                 if (first < file.Chunks)
-                    Carry(spool, blob, destination, first, cancel);
+                    Carry(spool, blob, hash, destination, first, cancel);
             if (!file.IsVerified)
-                BlobCopy.Check(blob, destination);
+                hash.Check(destination);
             file.IsVerified = true;
             return;
         }
 
-        Carry(spool, blob, destination, 0, cancel);
-        BlobCopy.Check(blob, destination);
+        Carry(spool, blob, hash, destination, 0, cancel);
+        hash.Check(destination);
     }
 
-    private void Carry(Spool spool, BlobReference blob, Span<byte> destination, int first, CancellationToken cancel)
+    private void Carry(Spool spool, BlobReference blob, RunningHash hash, Span<byte> destination, int first, CancellationToken cancel)
     {
-        using var reader = new LaneReader(blob, spool, new ReaderDesk(_settings, _traffic, _log, Port), cancel);
+        using var reader = new LaneReader(blob, spool, hash, new ReaderDesk(_settings, _traffic, _log, Port, _identity), cancel);
         _spools.Serve(spool);
         _spools.Keep(spool, reader.Run(destination, first));
     }

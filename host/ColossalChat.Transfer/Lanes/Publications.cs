@@ -23,7 +23,7 @@ internal sealed class BlobDraft(string name, Guid block, byte[] token, BlobFile 
     {
         file.Write(file.PlaceOf(chunk), bytes);
         _hash.Append(bytes);
-        file.MarkReady(chunk, XxHash3.HashToUInt64(bytes));
+        file.MarkReady(chunk, hash: null);
     }
 
     public void Discard()
@@ -34,7 +34,7 @@ internal sealed class BlobDraft(string name, Guid block, byte[] token, BlobFile 
 }
 
 /// <summary>What a lane has published. Equal content under the same name counts: it goes when it was withdrawn as often. Safe to use from several threads.</summary>
-internal sealed class Publications(IReadOnlyList<LaneFolder> folders, LaneBlocks blocks, LaneTraffic traffic, INodeLog log) : IDisposable
+internal sealed class Publications(IReadOnlyList<LaneFolder> folders, BlobPool pool, LaneBlocks blocks, LaneTraffic traffic, INodeLog log) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Name, string Hash), Publication> _known = [];
@@ -47,6 +47,12 @@ internal sealed class Publications(IReadOnlyList<LaneFolder> folders, LaneBlocks
         if (bytes < 0 || bytes > Array.MaxLength)
             throw new ArgumentOutOfRangeException(nameof(bytes), bytes, $"Block '{name}' must have from 0 to {Array.MaxLength} bytes; publish it in parts.");
         var (block, token) = (Guid.NewGuid(), LaneLocation.NewToken());
+        if (pool.TryTake(bytes) is { } used)
+        {
+            used.Renew(block, token);
+            return new BlobDraft(name, block, token, used);
+        }
+
         IOException? noRoom = null;
         foreach (var folder in folders)
         {
@@ -107,6 +113,7 @@ internal sealed class Publications(IReadOnlyList<LaneFolder> folders, LaneBlocks
             foreach (var known in _known.Values)
                 Remove(known);
             _known.Clear();
+            pool.Dispose();
         }
     }
 
@@ -116,8 +123,7 @@ internal sealed class Publications(IReadOnlyList<LaneFolder> folders, LaneBlocks
         blocks.Remove(known.Served.Block);
         traffic.Forget(known.Served.Block);
         known.Served.Chain!.Close();
-        File.Delete(known.Served.File.Path);
-        known.Served.File.Dispose();
+        pool.Give(known.Served.File);
         return known.Served.Chain;
     }
 

@@ -29,6 +29,9 @@ internal sealed class Spool : IDisposable
     /// <summary>To the publisher, while this process serves the block.</summary>
     public LaneLine? Registration { get; set; }
 
+    /// <summary>For one reader that keeps nothing.</summary>
+    public static Spool Without(LaneLocation location) => new(location, "", null, null);
+
     /// <summary>The machine's file for a block, made when it is not there.</summary>
     public static Spool Open(LaneLocation location, long bytes, string folder, TimeSpan longest)
     {
@@ -42,7 +45,7 @@ internal sealed class Spool : IDisposable
                     if (TryFile(location, bytes, folder) is { } file)
                         return new Spool(location, folder, held, file);
                 }
-                catch (IOException)
+                catch (Exception error) when (error is IOException or UnauthorizedAccessException)
                 {
                     // No room.
                     held.Dispose();

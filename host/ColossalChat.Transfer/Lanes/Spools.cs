@@ -12,6 +12,8 @@ internal sealed class Spools(LaneSettings settings, LaneFolder folder, string ma
     /// <summary>The machine's file for a block; <see cref="Leave"/> it afterwards.</summary>
     public Spool Enter(LaneLocation location, long bytes)
     {
+        if (bytes < settings.ChainFrom)
+            return Spool.Without(location);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Net.Sockets;
 using System.Text.Json;
 
 namespace ColossalChat.Transfer;
@@ -14,7 +13,7 @@ internal sealed record BoardGreeting(string Magic, string TokenHash, string Grou
 internal sealed record BoardNews(string? Refusal, PeerCard[] Cards);
 
 /// <summary>Length-prefixed JSON on a non-blocking socket, read piece by piece as it comes.</summary>
-internal sealed class BoardFrame(Socket socket)
+internal sealed class BoardFrame(Wire wire)
 {
     private const int Head = 4;
     private const int Longest = 1 << 20;
@@ -22,7 +21,7 @@ internal sealed class BoardFrame(Socket socket)
     private byte[] _bytes = new byte[Head];
     private int _filled;
 
-    public Socket Socket => socket;
+    public Wire Wire => wire;
 
     /// <summary>False once the other end is gone or talks nonsense.</summary>
     public bool IsOpen { get; private set; } = true;
@@ -33,7 +32,7 @@ internal sealed class BoardFrame(Socket socket)
         var bytes = new byte[Head + body.Length];
         BinaryPrimitives.WriteInt32LittleEndian(bytes, body.Length);
         body.CopyTo(bytes, Head);
-        IsOpen &= SocketBytes.SendAll(socket, bytes, new Deadline(s_patience));
+        IsOpen &= wire.SendAll(bytes, new Deadline(s_patience));
     }
 
     /// <summary>The next message, when all of it is here.</summary>
@@ -46,7 +45,7 @@ internal sealed class BoardFrame(Socket socket)
                 return message;
             if (!IsOpen)
                 break;
-            switch (SocketBytes.Receive(socket, _bytes.AsSpan(_filled), 0, out var received))
+            switch (wire.Receive(_bytes.AsSpan(_filled), 0, out var received))
             {
                 case SocketStep.Moved:
                     _filled += received;

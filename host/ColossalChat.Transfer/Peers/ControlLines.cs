@@ -16,7 +16,7 @@ internal sealed class ControlLines : IDisposable
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
     private readonly object _gate = new();
     private readonly RankPlace _place;
-    private readonly Socket?[] _sockets;
+    private readonly Wire?[] _wires;
     private readonly bool[] _isGone;
     private readonly Thread? _listening;
     private readonly Dictionary<(int Peer, string Key), string> _words = [];
@@ -24,9 +24,9 @@ internal sealed class ControlLines : IDisposable
     private volatile string? _brokenBy;
     private volatile bool _isDisposed;
 
-    public ControlLines(RankPlace place, Socket?[] sockets)
+    public ControlLines(RankPlace place, Wire?[] wires)
     {
-        (_place, _sockets, _isGone) = (place, sockets, new bool[place.Ranks]);
+        (_place, _wires, _isGone) = (place, wires, new bool[place.Ranks]);
         if (place.Ranks > 1)
         {
             _listening = new Thread(Listen) { IsBackground = true, Name = $"{place.Group} {place.Rank} control" };
@@ -102,11 +102,11 @@ internal sealed class ControlLines : IDisposable
             Send(peer, Kind.Farewell, "");
         _isDisposed = true;
         // Wakes the listening thread; the farewell still goes out before the end of the stream.
-        foreach (var socket in _sockets)
-            Shut(socket);
+        foreach (var wire in _wires)
+            Shut(wire?.Socket);
         _listening?.Join();
-        foreach (var socket in _sockets)
-            socket?.Dispose();
+        foreach (var wire in _wires)
+            wire?.Dispose();
     }
 
     private static void Shut(Socket? socket)
@@ -136,7 +136,7 @@ internal sealed class ControlLines : IDisposable
 
     private void Send(int peer, Kind kind, string text)
     {
-        if (_sockets[peer] is not { } socket || Volatile.Read(ref _isGone[peer]) || _isDisposed)
+        if (_wires[peer] is not { } wire || Volatile.Read(ref _isGone[peer]) || _isDisposed)
             return;
         var bytes = Encoding.UTF8.GetBytes(text);
         var length = Math.Min(bytes.Length, LongestMessage);
@@ -144,9 +144,9 @@ internal sealed class ControlLines : IDisposable
         message[0] = (byte)kind;
         BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(1), length);
         bytes.AsSpan(0, length).CopyTo(message.AsSpan(Head));
-        lock (socket)
+        lock (wire)
         {
-            if (!SocketBytes.SendAll(socket, message, new Deadline(s_patience)))
+            if (!wire.SendAll(message, new Deadline(s_patience)))
                 MarkGone(peer);
         }
     }
@@ -163,12 +163,18 @@ internal sealed class ControlLines : IDisposable
 
     private void Listen()
     {
-        var open = Enumerable.Range(0, _place.Ranks).Where(rank => _sockets[rank] is not null).ToDictionary(rank => _sockets[rank]!);
+        var open = Enumerable.Range(0, _place.Ranks).Where(rank => _wires[rank] is not null).ToDictionary(rank => _wires[rank]!.Socket);
         while (!_isDisposed && open.Count > 0)
         {
-            var readable = open.Keys.ToList();
-            Socket.Select(readable, null, null, -1);
-            foreach (var socket in readable.Where(socket => !Read(open[socket], socket)))
+            // What TLS has taken from the socket already wakes nobody any more.
+            var readable = open.Where(one => _wires[one.Value]!.HasBytes).Select(one => one.Key).ToList();
+            if (readable.Count == 0)
+            {
+                readable = [.. open.Keys];
+                Socket.Select(readable, null, null, -1);
+            }
+
+            foreach (var socket in readable.Where(socket => !Read(open[socket], _wires[open[socket]]!)))
             {
                 MarkGone(open[socket]);
                 open.Remove(socket);
@@ -177,17 +183,17 @@ internal sealed class ControlLines : IDisposable
     }
 
     // False at the end of the stream, or when the other end talks nonsense.
-    private bool Read(int peer, Socket socket)
+    private bool Read(int peer, Wire wire)
     {
         Span<byte> head = stackalloc byte[Head];
         var patience = new Deadline(s_patience);
-        if (!SocketBytes.ReceiveAll(socket, head, patience))
+        if (!wire.ReceiveAll(head, patience))
             return false;
         var length = BinaryPrimitives.ReadInt32LittleEndian(head[1..]);
         if (length is < 0 or > LongestMessage)
             return false;
         var bytes = new byte[length];
-        if (!SocketBytes.ReceiveAll(socket, bytes, patience))
+        if (!wire.ReceiveAll(bytes, patience))
             return false;
         var text = Encoding.UTF8.GetString(bytes);
         switch ((Kind)head[0])

@@ -15,7 +15,7 @@ internal sealed class DirectoryBoard(string directory, RankPlace place) : IMeeti
     {
         if (_shown is not null)
             return;
-        var caller = new Caller(place, card.Id);
+        var caller = new Caller(place, card.Id, identity: null);
         // Whoever leaves takes an empty folder away, perhaps between our making it and writing into it.
         for (var attempt = 1; _shown is null; attempt++)
         {

@@ -14,13 +14,13 @@ public sealed class DirectoryPeerLinks(string directory, IPAddress? listenOn = n
 {
     /// <inheritdoc/>
     public override IPeerGroup Join(RankPlace place, TimeSpan deadline, CancellationToken cancel) =>
-        SocketGroups.Meet(place, listenOn ?? IPAddress.Loopback, () => new DirectoryBoard(directory, place), deadline, cancel);
+        SocketGroups.Meet(place, listenOn ?? IPAddress.Loopback, () => new DirectoryBoard(directory, place), identity: null, deadline, cancel);
 }
 
 /// <summary>Meets, and meets again as long as there is time when somebody gives up at the last moment.</summary>
 internal static class SocketGroups
 {
-    public static IPeerGroup Meet(RankPlace place, IPAddress listenOn, Func<IMeetingBoard> makeBoard, TimeSpan deadline, CancellationToken cancel)
+    public static IPeerGroup Meet(RankPlace place, IPAddress listenOn, Func<IMeetingBoard> makeBoard, TlsIdentity? identity, TimeSpan deadline, CancellationToken cancel)
     {
         Places.Check(place);
         if (place.Ranks == 1)
@@ -29,7 +29,7 @@ internal static class SocketGroups
         while (true)
         {
             using var board = makeBoard();
-            using var meeting = new SocketMeeting(place, board, listenOn, wait, cancel);
+            using var meeting = new SocketMeeting(place, board, listenOn, identity, wait, cancel);
             if (meeting.Meet() is { } group)
                 return group;
             if (wait.HasPassed)

@@ -10,7 +10,7 @@ namespace ColossalChat.Transfer;
 /// A board at a port. Rank 0 opens it unless somebody else's is there, which serves as well; everyone, rank 0 too, goes to
 /// it as a visitor, and comes again when it closed.
 /// </summary>
-internal sealed class SocketBoard(RankPlace place, IPEndPoint at, string token) : IMeetingBoard
+internal sealed class SocketBoard(RankPlace place, IPEndPoint at, string token, TlsIdentity? identity) : IMeetingBoard
 {
     private static readonly TimeSpan s_connect = TimeSpan.FromSeconds(1);
     private readonly string _tokenHash = Convert.ToHexString(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
@@ -24,10 +24,10 @@ internal sealed class SocketBoard(RankPlace place, IPEndPoint at, string token) 
             return;
         LeaveBoard();
         if (place.Rank == 0)
-            _server ??= BoardServer.TryOpen(at, _tokenHash);
-        if (SocketBytes.Connect(at, new Deadline(s_connect)) is not { } socket)
+            _server ??= BoardServer.TryOpen(at, _tokenHash, identity);
+        if (Caller.Connect(at, identity, new Deadline(s_connect)) is not { } wire)
             return;
-        _visit = new BoardFrame(socket);
+        _visit = new BoardFrame(wire);
         _visit.Write(new BoardGreeting(BoardGreeting.Expected, _tokenHash, place.Group, card));
     }
 
@@ -56,7 +56,7 @@ internal sealed class SocketBoard(RankPlace place, IPEndPoint at, string token) 
 
     private void LeaveBoard()
     {
-        _visit?.Socket.Dispose();
+        _visit?.Wire.Dispose();
         (_visit, _cards) = (null, []);
     }
 }
@@ -65,19 +65,23 @@ internal sealed class SocketBoard(RankPlace place, IPEndPoint at, string token) 
 internal sealed class BoardServer : IDisposable
 {
     private const int WakeMicroseconds = 100_000;
+    private const int SoonMicroseconds = 2_000;
+    private const int MostArriving = 256;
     private readonly Socket _listener;
     private readonly string _tokenHash;
+    private readonly TlsIdentity? _identity;
     private readonly Dictionary<Socket, Visitor> _visitors = [];
+    private readonly List<ArrivingWire> _arriving = [];
     private volatile bool _isDisposed;
 
-    private BoardServer(Socket listener, string tokenHash)
+    private BoardServer(Socket listener, string tokenHash, TlsIdentity? identity)
     {
-        (_listener, _tokenHash) = (listener, tokenHash);
+        (_listener, _tokenHash, _identity) = (listener, tokenHash, identity);
         new Thread(Serve) { IsBackground = true, Name = "meeting board" }.Start();
     }
 
     /// <summary>Null when the port is taken.</summary>
-    public static BoardServer? TryOpen(IPEndPoint at, string tokenHash)
+    public static BoardServer? TryOpen(IPEndPoint at, string tokenHash, TlsIdentity? identity)
     {
         var on = IPAddress.IsLoopback(at.Address) ? at.Address : at.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
         var listener = new Socket(at.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
@@ -85,7 +89,7 @@ internal sealed class BoardServer : IDisposable
         {
             listener.Bind(new IPEndPoint(on, at.Port));
             listener.Listen(256);
-            return new BoardServer(listener, tokenHash);
+            return new BoardServer(listener, tokenHash, identity);
         }
         catch (SocketException error) when (error.SocketErrorCode == SocketError.AddressAlreadyInUse)
         {
@@ -101,7 +105,7 @@ internal sealed class BoardServer : IDisposable
         while (!_isDisposed)
         {
             var readable = new List<Socket>(_visitors.Keys) { _listener };
-            Socket.Select(readable, null, null, WakeMicroseconds);
+            Socket.Select(readable, null, null, _arriving.Count > 0 ? SoonMicroseconds : WakeMicroseconds);
             foreach (var socket in readable)
             {
                 // A visitor may have been dismissed on account of another.
@@ -110,18 +114,36 @@ internal sealed class BoardServer : IDisposable
                 else if (_visitors.TryGetValue(socket, out var visitor))
                     Hear(visitor);
             }
+
+            Welcome();
         }
 
         _listener.Dispose();
-        foreach (var socket in _visitors.Keys)
-            socket.Dispose();
+        foreach (var arriving in _arriving)
+            arriving.Dispose();
+        foreach (var visitor in _visitors.Values)
+            visitor.Frame.Wire.Dispose();
     }
 
     private void Admit()
     {
         var socket = _listener.Accept();
-        SocketBytes.Prepare(socket);
-        _visitors[socket] = new Visitor(new BoardFrame(socket));
+        if (_arriving.Count < MostArriving)
+            _arriving.Add(new ArrivingWire(socket, _identity));
+        else
+            socket.Dispose();
+    }
+
+    private void Welcome()
+    {
+        foreach (var arriving in _arriving.Where(arriving => arriving.HasFailed || arriving.Wire is not null).ToArray())
+        {
+            _arriving.Remove(arriving);
+            if (arriving.Wire is not { } wire)
+                continue;
+            var visitor = _visitors[wire.Socket] = new Visitor(new BoardFrame(wire));
+            Hear(visitor);
+        }
     }
 
     private void Hear(Visitor visitor)
@@ -135,8 +157,8 @@ internal sealed class BoardServer : IDisposable
 
     private void Dismiss(Visitor visitor)
     {
-        _visitors.Remove(visitor.Frame.Socket);
-        visitor.Frame.Socket.Dispose();
+        _visitors.Remove(visitor.Frame.Wire.Socket);
+        visitor.Frame.Wire.Dispose();
         TellGroup(visitor.Group);
     }
 
@@ -162,7 +184,7 @@ internal sealed class BoardServer : IDisposable
 
         // Seen from here the visitor's machine has the address that it came from.
         visitor.Group = group;
-        visitor.Card = card with { Address = ((IPEndPoint)visitor.Frame.Socket.RemoteEndPoint!).Address.ToString() };
+        visitor.Card = card with { Address = ((IPEndPoint)visitor.Frame.Wire.Socket.RemoteEndPoint!).Address.ToString() };
         TellGroup(group);
     }
 
@@ -185,6 +207,6 @@ internal sealed class BoardServer : IDisposable
         public PeerCard? Card { get; set; }
 
         /// <summary>Visitors say nothing after their greeting, so readable means closed.</summary>
-        public bool HasLeft => frame.Socket.Poll(0, SelectMode.SelectRead) && frame.Socket.Available == 0;
+        public bool HasLeft => frame.Wire.Socket.Poll(0, SelectMode.SelectRead) && frame.Wire.Socket.Available == 0;
     }
 }

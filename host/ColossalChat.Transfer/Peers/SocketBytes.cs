@@ -93,46 +93,6 @@ internal static partial class SocketBytes
         return Marshal.GetLastPInvokeError() is LinuxAgain or LinuxInterrupted && count < 0 ? Step(socket, SocketError.WouldBlock, SelectMode.SelectWrite, milliseconds) : SocketStep.Closed;
     }
 
-    /// <summary>Sends all; false when the deadline passed or the other end is gone.</summary>
-    public static bool SendAll(Socket socket, ReadOnlySpan<byte> bytes, Deadline deadline)
-    {
-        while (bytes.Length > 0)
-        {
-            switch (Send(socket, bytes, deadline.Milliseconds(LongestWait), out var sent))
-            {
-                case SocketStep.Moved:
-                    bytes = bytes[sent..];
-                    break;
-                case SocketStep.Closed:
-                case SocketStep.Waited when deadline.HasPassed:
-                    return false;
-            }
-        }
-
-        return true;
-    }
-
-    /// <summary>Fills the span; false when the deadline passed or the other end is gone.</summary>
-    public static bool ReceiveAll(Socket socket, Span<byte> bytes, Deadline deadline)
-    {
-        while (bytes.Length > 0)
-        {
-            // Asked before looking: a process that was off its core past the deadline still sees what came meanwhile.
-            var isLastLook = deadline.HasPassed;
-            switch (Receive(socket, bytes, deadline.Milliseconds(LongestWait), out var received))
-            {
-                case SocketStep.Moved:
-                    bytes = bytes[received..];
-                    break;
-                case SocketStep.Closed:
-                case SocketStep.Waited when isLastLook:
-                    return false;
-            }
-        }
-
-        return true;
-    }
-
     /// <summary>Milliseconds after which a waiting call looks around.</summary>
     public const int LongestWait = 50;
 

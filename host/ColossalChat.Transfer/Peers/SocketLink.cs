@@ -1,10 +1,9 @@
-using System.Net.Sockets;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Transfer;
 
 /// <summary>The users' bytes to one rank and back.</summary>
-internal sealed class SocketLink(RankPlace place, int peer, Socket socket, ControlLines control) : IPeerLink
+internal sealed class SocketLink(RankPlace place, int peer, Wire wire, ControlLines control) : IPeerLink
 {
     public int Peer => peer;
 
@@ -15,7 +14,7 @@ internal sealed class SocketLink(RankPlace place, int peer, Socket socket, Contr
         while (done < bytes.Length)
         {
             Check();
-            var step = SocketBytes.Send(socket, bytes[done..], wait.Milliseconds(SocketBytes.LongestWait), out var sent);
+            var step = wire.Send(bytes[done..], wait.Milliseconds(SocketBytes.LongestWait), out var sent);
             done += sent;
             if (step == SocketStep.Closed)
                 throw new IOException(control.WhyClosed(peer));
@@ -32,7 +31,7 @@ internal sealed class SocketLink(RankPlace place, int peer, Socket socket, Contr
         {
             Check();
             var isLastLook = wait.HasPassed;
-            var step = SocketBytes.Receive(socket, bytes[done..], wait.Milliseconds(SocketBytes.LongestWait), out var received);
+            var step = wire.Receive(bytes[done..], wait.Milliseconds(SocketBytes.LongestWait), out var received);
             done += received;
             if (step == SocketStep.Closed)
                 throw new IOException(control.WhyClosed(peer));

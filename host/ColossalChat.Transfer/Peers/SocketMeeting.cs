@@ -15,6 +15,7 @@ internal sealed class SocketMeeting : IDisposable
     private static readonly TimeSpan s_board = TimeSpan.FromMilliseconds(20);
     private readonly RankPlace _place;
     private readonly IMeetingBoard _board;
+    private readonly TlsIdentity? _identity;
     private readonly Deadline _deadline;
     private readonly CancellationToken _cancel;
     private readonly Socket _listener;
@@ -24,15 +25,15 @@ internal sealed class SocketMeeting : IDisposable
     private readonly PeerLines?[] _lines;
     private Deadline _nextLook = new(TimeSpan.Zero);
 
-    public SocketMeeting(RankPlace place, IMeetingBoard board, IPAddress listenOn, Deadline deadline, CancellationToken cancel)
+    public SocketMeeting(RankPlace place, IMeetingBoard board, IPAddress listenOn, TlsIdentity? identity, Deadline deadline, CancellationToken cancel)
     {
-        (_place, _board, _deadline, _cancel) = (place, board, deadline, cancel);
+        (_place, _board, _identity, _deadline, _cancel) = (place, board, identity, deadline, cancel);
         _lines = new PeerLines?[place.Ranks];
         _listener = new Socket(listenOn.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
         _listener.Bind(new IPEndPoint(listenOn, 0));
         _listener.Listen(Math.Max(16, 2 * place.Ranks));
         _card = new PeerCard(place.Rank, place.Ranks, Guid.NewGuid(), listenOn.ToString(), ((IPEndPoint)_listener.LocalEndPoint!).Port);
-        _caller = new Caller(place, _card.Id);
+        _caller = new Caller(place, _card.Id, identity);
     }
 
     /// <summary>Ranks that have not come, as far as this one knows.</summary>
@@ -70,7 +71,7 @@ internal sealed class SocketMeeting : IDisposable
         _board.Withdraw();
         _listener.Dispose();
         foreach (var guest in _guests)
-            guest.Socket.Dispose();
+            guest.Arriving.Dispose();
         foreach (var lines in _lines)
             lines?.Dispose();
     }
@@ -100,32 +101,30 @@ internal sealed class SocketMeeting : IDisposable
 
     private void WelcomeGuests()
     {
-        var readable = new List<Socket>(_guests.Select(guest => guest.Socket)) { _listener };
+        var readable = new List<Socket>(_guests.Select(guest => guest.Arriving.Wire?.Socket).OfType<Socket>()) { _listener };
         Socket.Select(readable, null, null, PollMicroseconds);
         if (readable.Contains(_listener))
         {
-            var socket = _listener.Accept();
-            SocketBytes.Prepare(socket);
-            _guests.Add(new Guest(socket));
+            _guests.Add(new Guest(new ArrivingWire(_listener.Accept(), _identity)));
         }
 
         foreach (var guest in _guests.Where(guest => guest.HasLeft || guest.Read()).ToArray())
         {
             _guests.Remove(guest);
             if (guest.Greeting is { } greeting)
-                Answer(guest.Socket, greeting);
+                Answer(guest.Arriving.Wire!, greeting);
             else
-                guest.Socket.Dispose();
+                guest.Arriving.Dispose();
         }
     }
 
-    private void Answer(Socket socket, Greeting greeting)
+    private void Answer(Wire wire, Greeting greeting)
     {
         var (answer, text) = Judge(greeting);
         var isWelcome = answer == Transfer.Answer.Welcome && greeting.Purpose != LinePurpose.Probe;
-        if (!Caller.Reply(socket, answer, text) || !isWelcome)
+        if (!Caller.Reply(wire, answer, text) || !isWelcome)
         {
-            socket.Dispose();
+            wire.Dispose();
             return;
         }
 
@@ -136,7 +135,7 @@ internal sealed class SocketMeeting : IDisposable
             _lines[greeting.Rank] = lines = new PeerLines(greeting.From);
         }
 
-        lines.Set(greeting.Purpose, socket);
+        lines.Set(greeting.Purpose, wire);
     }
 
     private (Answer Answer, string Text) Judge(Greeting greeting)
@@ -155,14 +154,14 @@ internal sealed class SocketMeeting : IDisposable
     }
 
     /// <summary>A connection that has not said yet who it is.</summary>
-    private sealed class Guest(Socket socket)
+    private sealed class Guest(ArrivingWire arriving)
     {
         private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
         private readonly byte[] _bytes = new byte[Greeting.Fixed + Greeting.LongestGroup];
         private readonly Deadline _patience = new(s_patience);
         private int _filled;
 
-        public Socket Socket => socket;
+        public ArrivingWire Arriving => arriving;
 
         public bool HasLeft => _patience.HasPassed;
 
@@ -171,6 +170,8 @@ internal sealed class SocketMeeting : IDisposable
         /// <summary>True once there is nothing more to wait for: the greeting is complete, or it is none of ours.</summary>
         public bool Read()
         {
+            if (arriving.Wire is not { } wire)
+                return arriving.HasFailed;
             while (true)
             {
                 var length = Greeting.Fixed;
@@ -186,7 +187,7 @@ internal sealed class SocketMeeting : IDisposable
                     }
                 }
 
-                switch (SocketBytes.Receive(socket, _bytes.AsSpan(_filled, length - _filled), 0, out var received))
+                switch (wire.Receive(_bytes.AsSpan(_filled, length - _filled), 0, out var received))
                 {
                     case SocketStep.Moved:
                         _filled += received;

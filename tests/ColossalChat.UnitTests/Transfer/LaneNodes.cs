@@ -15,7 +15,7 @@ internal sealed class LaneNodes : IDisposable
     public LogLines Log { get; } = new();
 
     /// <summary>For all lanes that are made from now on.</summary>
-    public LaneSettings Settings { get; set; } = new() { Silence = TimeSpan.FromSeconds(2), Greeting = TimeSpan.FromSeconds(2) };
+    public LaneSettings Settings { get; set; } = new() { ChainFrom = 0, Reserve = 0, Silence = TimeSpan.FromSeconds(2), Greeting = TimeSpan.FromSeconds(2) };
 
     public NetworkBlobLane Lane(string machine, Func<LaneSettings, LaneSettings>? change = null)
     {

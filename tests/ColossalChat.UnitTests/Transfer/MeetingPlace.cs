@@ -8,7 +8,13 @@ namespace ColossalChat.UnitTests.Transfer;
 /// <summary>Each way in which ranks can meet, with what it leaves behind.</summary>
 public sealed class MeetingPlace : IDisposable
 {
-    public static readonly string[] Kinds = ["in-process", "directory", "socket"];
+    public static readonly string[] Kinds = ["in-process", "directory", "socket", "tls"];
+
+    private static readonly Lazy<TlsIdentity> Identity = new(() =>
+    {
+        using var files = new TlsFiles();
+        return files.Node("rank").Load();
+    });
 
     private readonly PeerLinks _links;
     private readonly string _directory = Path.Combine(Path.GetTempPath(), $"meet-{Guid.NewGuid():N}");
@@ -19,6 +25,7 @@ public sealed class MeetingPlace : IDisposable
         {
             "in-process" => new InProcessPeerLinks(),
             "directory" => new DirectoryPeerLinks(_directory),
+            "tls" => new SocketPeerLinks("127.0.0.1", FreePort(), "token", Identity.Value),
             _ => new SocketPeerLinks("127.0.0.1", FreePort(), "token"),
         };
     }

@@ -1,0 +1,88 @@
+using System.Globalization;
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+
+namespace ColossalChat.Transfer;
+
+/// <summary>
+/// A node's certificate, and the authorities whose word counts: the machine's own list does not, and nothing is looked up
+/// elsewhere. Safe to use from several threads.
+/// </summary>
+public sealed class TlsIdentity : IDisposable
+{
+    private readonly X509Certificate2Collection _between;
+    private readonly X509Certificate2Collection _authorities;
+    private readonly TimeProvider _time;
+
+    internal TlsIdentity(X509Certificate2 certificate, X509Certificate2Collection between, X509Certificate2Collection authorities, TimeProvider time)
+    {
+        (Certificate, _between, _authorities, _time) = (certificate, between, authorities, time);
+        Context = certificate.HasPrivateKey ? SslStreamCertificateContext.Create(certificate, between, offline: true) : null;
+    }
+
+    /// <summary>With its private key.</summary>
+    public X509Certificate2 Certificate { get; }
+
+    /// <summary>The certificate and those that lead to its authority, as it is shown to others.</summary>
+    internal SslStreamCertificateContext? Context { get; }
+
+    /// <summary>The rules for other nodes' certificates: these authorities, no look-ups.</summary>
+    public X509ChainPolicy Policy()
+    {
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+            VerificationTimeIgnored = false,
+            VerificationTime = _time.GetLocalNow().DateTime,
+        };
+        policy.CustomTrustStore.AddRange(_authorities);
+        policy.ExtraStore.AddRange(_between);
+        return policy;
+    }
+
+    /// <summary>Judges another node's certificate.</summary>
+    /// <param name="certificate">What it showed; null for nothing.</param>
+    /// <param name="shown">The chain that came with it; null for none.</param>
+    /// <returns>Null when it is good; else why it is refused, one sentence.</returns>
+    public string? WhyRefused(X509Certificate? certificate, X509Chain? shown)
+    {
+        if (certificate is null)
+            return "no certificate was shown.";
+        using var known = X509CertificateLoader.LoadCertificate(certificate.GetRawCertData());
+        using var chain = new X509Chain { ChainPolicy = Policy() };
+        foreach (var element in shown?.ChainElements ?? Enumerable.Empty<X509ChainElement>())
+            chain.ChainPolicy.ExtraStore.Add(element.Certificate);
+        if (shown is not null)
+            chain.ChainPolicy.ExtraStore.AddRange(shown.ChainPolicy.ExtraStore);
+        try
+        {
+            if (chain.Build(known))
+                return null;
+        }
+        catch (CryptographicException error)
+        {
+            return $"{known.Subject} cannot be checked: {error.Message}";
+        }
+
+        var now = _time.GetUtcNow().UtcDateTime;
+        if (known.NotAfter.ToUniversalTime() < now)
+            return string.Create(CultureInfo.InvariantCulture, $"{known.Subject} expired on {known.NotAfter.ToUniversalTime():u}; now it is {now:u}.");
+        if (known.NotBefore.ToUniversalTime() > now)
+            return string.Create(CultureInfo.InvariantCulture, $"{known.Subject} is valid only from {known.NotBefore.ToUniversalTime():u}; now it is {now:u}. Are the clocks right?");
+        var reasons = chain.ChainStatus.Select(status => status.Status).Distinct().ToArray();
+        return reasons.Any(reason => reason is X509ChainStatusFlags.PartialChain or X509ChainStatusFlags.UntrustedRoot or X509ChainStatusFlags.NotSignatureValid)
+            ? $"{known.Subject}, issued by {known.Issuer}, does not come from one of our authorities."
+            : $"{known.Subject} is not valid: {string.Join(", ", reasons)}.";
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Certificate.Dispose();
+        foreach (var certificate in _between.Concat(_authorities))
+            certificate.Dispose();
+    }
+}
