@@ -18,7 +18,7 @@ internal enum TransportTask
     Prepare,
 }
 
-/// <summary>A task.</summary>
+/// <summary>A task. A plain one with a negative count is for a tuned socket.</summary>
 internal sealed record TransportOrder(TransportTask Task, TransportWay Way, int Count, int Bytes, int Port, BlobReference? Blob);
 
 /// <summary>How blocks travel.</summary>

@@ -37,8 +37,9 @@ internal static class TransportReader
     private static void ReceivePlain(TransportOrder order, byte[] memory)
     {
         using var socket = TransportLines.Call(order.Port);
-        TransportLines.Unpaced(socket);
-        for (var block = 0; block < order.Count; block++)
+        if (order.Count < 0)
+            TransportLines.Unpaced(socket);
+        for (var block = 0; block < Math.Abs(order.Count); block++)
         {
             for (var done = 0; done < order.Bytes;)
             {

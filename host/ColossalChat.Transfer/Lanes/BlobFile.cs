@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.IO.MemoryMappedFiles;
@@ -8,8 +7,9 @@ using Microsoft.Win32.SafeHandles;
 namespace ColossalChat.Transfer;
 
 /// <summary>
-/// A block in a file that several processes of a machine use: a head with a table of chunks, mapped, then the content, read
-/// and written. The content is not mapped: a file without room is an error then, where a page would end the process.
+/// A block in a file that several processes of a machine use: a head with a table of chunks, then the content. All of it is
+/// mapped. New content is written by calls all the same: a file without room is an error then, where a page would end the
+/// process; what has been written once has its pages and is filled and read as memory, which is half as much work.
 /// Lives as long as somebody holds it; safe to use from several threads.
 /// </summary>
 internal sealed unsafe class BlobFile : IDisposable
@@ -33,6 +33,7 @@ internal sealed unsafe class BlobFile : IDisposable
     private readonly byte* _head;
     private readonly long _start;
     private bool _isGuest;
+    private bool _hasPages;
     private int _holders = 1;
 
     private BlobFile(FileStream stream, long bytes)
@@ -40,7 +41,7 @@ internal sealed unsafe class BlobFile : IDisposable
         (_stream, Bytes, Chunks) = (stream, bytes, (int)((bytes + ChunkLength - 1) / ChunkLength));
         _start = StartOf(Chunks);
         _map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: true);
-        _view = _map.CreateViewAccessor(0, _start);
+        _view = _map.CreateViewAccessor(0, _start + bytes);
         _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _head);
     }
 
@@ -140,12 +141,8 @@ internal sealed unsafe class BlobFile : IDisposable
         var entry = EntryOf(chunk);
         if (Volatile.Read(ref *(long*)(entry + 8)) != HereWithHash)
         {
-            var buffer = ArrayPool<byte>.Shared.Rent(ChunkLength);
-            var bytes = buffer.AsSpan(0, LengthOf(chunk));
-            Read(PlaceOf(chunk), bytes);
-            *(ulong*)entry = XxHash3.HashToUInt64(bytes);
+            *(ulong*)entry = XxHash3.HashToUInt64(Memory(PlaceOf(chunk), LengthOf(chunk)));
             Volatile.Write(ref *(long*)(entry + 8), HereWithHash);
-            ArrayPool<byte>.Shared.Return(buffer);
         }
 
         return *(ulong*)entry;
@@ -180,19 +177,15 @@ internal sealed unsafe class BlobFile : IDisposable
         return true;
     }
 
-    public void Write(long place, ReadOnlySpan<byte> bytes) => RandomAccess.Write(Handle, bytes, place);
-
-    public void Read(long place, Span<byte> destination)
+    public void Write(long place, ReadOnlySpan<byte> bytes)
     {
-        while (destination.Length > 0)
-        {
-            var read = RandomAccess.Read(Handle, destination, place);
-            if (read == 0)
-                throw new EndOfStreamException($"{Path} ends at {place}, within its block.");
-            destination = destination[read..];
-            place += read;
-        }
+        if (_hasPages)
+            bytes.CopyTo(Memory(place, bytes.Length));
+        else
+            RandomAccess.Write(Handle, bytes, place);
     }
+
+    public void Read(long place, Span<byte> destination) => Memory(place, destination.Length).CopyTo(destination);
 
     /// <summary>Takes its identity away, so that nobody else opens it any more.</summary>
     /// <returns>True when nobody else has it open either, here or in another process: then it may become another block.</returns>
@@ -207,6 +200,7 @@ internal sealed unsafe class BlobFile : IDisposable
     /// <summary>Makes a retired file another block, empty.</summary>
     public void Renew(Guid block, ReadOnlySpan<byte> token)
     {
+        _hasPages = true;
         new Span<byte>(_head + HeadLength, Chunks * EntryLength).Clear();
         IsVerified = false;
         token.CopyTo(new Span<byte>(_head + 32, LaneLocation.TokenLength));
@@ -256,6 +250,12 @@ internal sealed unsafe class BlobFile : IDisposable
         if (!isIt)
             Dispose();
         return isIt;
+    }
+
+    private Span<byte> Memory(long place, int length)
+    {
+        SegmentBounds.Check(place, length, _start + Bytes);
+        return new Span<byte>(_head + place, length);
     }
 
     private byte* EntryOf(int chunk)

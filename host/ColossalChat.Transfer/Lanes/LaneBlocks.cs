@@ -18,18 +18,24 @@ internal sealed class LaneBlocks
     private readonly Dictionary<Guid, byte[]> _gone = [];
     private readonly Queue<Guid> _goneInOrder = [];
 
+    /// <summary>Lets readers have a block, unless they can have it already.</summary>
     public void Add(ServedBlock block)
     {
         lock (_gate)
-            _served[block.Block] = block;
+            _served.TryAdd(block.Block, block);
     }
 
     /// <summary>Nobody new gets it; those who wait for it are told that it is gone, when they know its token.</summary>
-    public void Remove(Guid id)
+    /// <param name="id">The publication.</param>
+    /// <param name="file">What was added; another one of the same publication stays.</param>
+    public void Remove(Guid id, BlobFile? file)
     {
         lock (_gate)
         {
-            if (!_served.Remove(id, out var block) || !_gone.TryAdd(id, block.Token))
+            if (!_served.TryGetValue(id, out var block) || block.File != file)
+                return;
+            _served.Remove(id);
+            if (!_gone.TryAdd(id, block.Token))
                 return;
             _goneInOrder.Enqueue(id);
             if (_goneInOrder.Count > MostGone)

@@ -111,7 +111,8 @@ internal sealed class LaneVisit(Socket socket, LaneDesk desk) : IDisposable
         if (!desk.Blocks.TryFind(_hello, out _block))
             throw new IOException("It does not know the token of the block that it asks for.");
         HasGreeted = true;
-        if (_block is not null)
+        // A copy of a withdrawn block is no publication: who asks for that might be the one who fills the copy.
+        if (_block is not null && (_block.Chain is not null || _hello.Purpose == ReaderPurpose.Read))
             return true;
         _line.Send(FrameKind.Gone, [], _settings.Silence);
         return false;

@@ -18,7 +18,7 @@ internal sealed class Pace(long quota)
     private long _paidUntil = Stopwatch.GetTimestamp();
 
     /// <summary>Most bytes to send at once, so that others get their turn between.</summary>
-    public int Piece => quota == 0 ? 1 << 18 : SmallPiece;
+    public int Piece => quota == 0 ? 1 << 20 : SmallPiece;
 
     /// <summary>How long to wait before sending that many bytes; they count as sent.</summary>
     public TimeSpan Take(int bytes)

@@ -120,7 +120,7 @@ internal sealed class Publications(IReadOnlyList<LaneFolder> folders, BlobPool p
     // Readers that are at it hold the file, which stays without a name until the last is done.
     private ReaderChain Remove(Publication known)
     {
-        blocks.Remove(known.Served.Block);
+        blocks.Remove(known.Served.Block, known.Served.File);
         traffic.Forget(known.Served.Block);
         known.Served.Chain!.Close();
         pool.Give(known.Served.File);

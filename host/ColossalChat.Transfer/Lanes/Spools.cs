@@ -92,7 +92,7 @@ internal sealed class Spools(LaneSettings settings, LaneFolder folder, string ma
         if (spool.Users > 0 || spool.Registration is not null || _known.GetValueOrDefault(spool.Location.Block) != spool)
             return;
         _known.Remove(spool.Location.Block);
-        blocks.Remove(spool.Location.Block);
+        blocks.Remove(spool.Location.Block, spool.File);
         spool.Dispose();
     }
 }

@@ -103,7 +103,7 @@ internal static partial class SocketBytes
 
     // TCP_NOTSENT_LOWAT: the socket takes more only while less than this waits to be sent.
     private const int LinuxTcpUnsentLow = 25;
-    private const int MostUnsent = 1 << 19;
+    private const int MostUnsent = 1 << 20;
 
     private const int LinuxInterrupted = 4;
     private const int LinuxAgain = 11;

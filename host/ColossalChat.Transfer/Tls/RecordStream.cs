@@ -95,7 +95,8 @@ internal sealed class RecordStream(Socket socket) : Stream
             var step = Fill(deadline.Milliseconds(SocketBytes.LongestWait));
             if (step == SocketStep.Closed)
                 return 0;
-            if (step == SocketStep.Waited && deadline.HasPassed)
+            // Whether something came or not: who sends a byte now and then gets no more time.
+            if (deadline.HasPassed)
                 throw new IOException($"The other end did not finish its TLS greeting within {deadline.Span}.");
         }
 

@@ -49,7 +49,7 @@ internal sealed class LaneProcess : IDisposable
         var order = JsonSerializer.Deserialize<Order>(task)!;
         try
         {
-            using var lane = new NetworkBlobLane(new LaneSettings { MachineId = order.Machine, MemoryFolder = order.Folder, SpillFolder = order.Folder }, new LogLines());
+            using var lane = new NetworkBlobLane(new LaneSettings { ChainFrom = 0, MachineId = order.Machine, MemoryFolder = order.Folder, SpillFolder = order.Folder }, new LogLines());
             if (order.Blob is { } blob)
                 Say(Convert.ToBase64String(LaneNodes.Fetch(lane, blob)[..10]));
             else
