@@ -16,6 +16,8 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
     private readonly Dictionary<string, IActorRef> _roles = [];
     private readonly Dictionary<string, IActorRef> _stateful = [];
 
+    public ActorSystem System => context.System;
+
     public IActorRef Prompts => _roles[RoleSlots.Prompts];
 
     public IActorRef Experience => _roles[RoleSlots.Experience];

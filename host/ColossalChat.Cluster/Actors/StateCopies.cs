@@ -63,7 +63,7 @@ internal sealed class StateCopies
         if (captured.Number != _number || _newest?.Images.GetValueOrDefault(captured.Slot) is not { } image || image.Kept is RemoteShard kept && kept.Number == _number)
             return false;
         image.Begin();
-        image.Take(new RemoteShard(captured, _flow.Cancel));
+        image.Take(new RemoteShard(captured, _roles.System, _flow.Cancel));
         return true;
     }
 

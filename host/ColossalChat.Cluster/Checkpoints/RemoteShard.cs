@@ -5,11 +5,13 @@ namespace ColossalChat.Cluster;
 
 /// <summary>A copy of a role's state that the node of the role keeps; it writes the files, to storage that all nodes see.</summary>
 /// <param name="shard">What tells of it.</param>
+/// <param name="system">Where the answer comes in.</param>
 /// <param name="cancel">Ends the wait for the node: the attempt is over.</param>
-internal sealed class RemoteShard(ShardCaptured shard, CancellationToken cancel) : IKeptState
+internal sealed class RemoteShard(ShardCaptured shard, ActorSystem system, CancellationToken cancel) : IKeptState
 {
     // A node that is gone is noticed long before, and the attempt ends with it; this is for one that hangs.
     private static readonly TimeSpan Silence = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Which copy of the attempt.</summary>
     public long Number => shard.Number;
@@ -28,21 +30,26 @@ internal sealed class RemoteShard(ShardCaptured shard, CancellationToken cancel)
     /// <inheritdoc/>
     public WrittenFile? Write(string dataFile, string indexFile, ReadOnlySpan<byte> index)
     {
-        try
+        using var inbox = Inbox.Create(system);
+        inbox.Send(shard.Keeper, new WriteShard(shard.Number, Path.GetFullPath(dataFile), Path.GetFullPath(indexFile), index.ToArray()));
+        for (var waited = TimeSpan.Zero; waited < Silence && !cancel.IsCancellationRequested; waited += Look)
         {
-            var answer = shard.Keeper.Ask<object>(
-                new WriteShard(shard.Number, Path.GetFullPath(dataFile), Path.GetFullPath(indexFile), index.ToArray()), Silence, cancel).GetAwaiter().GetResult();
-            return answer switch
+            try
             {
-                ShardWritten written => written.File,
-                ShardNotWritten failed => throw new IOException(failed.Reason),
-                _ => throw new IOException($"{shard.Slot} answered {answer.GetType().Name} when it was to write its state."),
-            };
+                return inbox.Receive(Look) switch
+                {
+                    ShardWritten written => written.File,
+                    ShardNotWritten failed => throw new IOException(failed.Reason),
+                    var other => throw new IOException($"{shard.Slot} answered {other.GetType().Name} when it was to write its state."),
+                };
+            }
+            catch (TimeoutException)
+            {
+                continue; // A large state takes its time; the attempt's end is looked for meanwhile.
+            }
         }
-        catch (Exception error) when (error is AskTimeoutException or OperationCanceledException)
-        {
-            throw new IOException($"The node of {shard.Slot} did not write its state: it is gone.", error);
-        }
+
+        throw new IOException($"The node of {shard.Slot} did not write its state: it is gone.");
     }
 
     /// <inheritdoc/>
