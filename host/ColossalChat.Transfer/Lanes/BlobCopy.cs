@@ -18,10 +18,7 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash ha
         for (var chunk = 0; chunk < file.Chunks; chunk++)
         {
             cancel.ThrowIfCancellationRequested();
-            var piece = destination.Slice(chunk * BlobFile.ChunkLength, file.LengthOf(chunk));
-            file.Read(file.PlaceOf(chunk), piece);
-            if (!isVerified)
-                hash.Add(chunk, piece);
+            Copy(file, chunk, destination, isVerified ? null : hash);
         }
 
         if (isVerified)
@@ -37,9 +34,7 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash ha
         for (; Next < file.Chunks && file.IsReady(Next); Next++)
         {
             cancel.ThrowIfCancellationRequested();
-            var piece = destination.Slice(Next * BlobFile.ChunkLength, file.LengthOf(Next));
-            file.Read(file.PlaceOf(Next), piece);
-            hash.Add(Next, piece);
+            Copy(file, Next, destination, hash);
         }
 
         cancel.ThrowIfCancellationRequested();
@@ -51,5 +46,16 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash ha
     {
         if (!file.AwaitReady(Next, s_look) && _deadline.HasPassed)
             throw new IOException($"Block '{blob.Name}' did not come within {longest}.");
+    }
+
+    private static void Copy(BlobFile file, int chunk, Span<byte> destination, RunningHash? hash)
+    {
+        var (start, length) = (chunk * BlobFile.ChunkLength, file.LengthOf(chunk));
+        for (var done = 0; done < length; done += RunningHash.Piece)
+        {
+            var piece = destination.Slice(start + done, Math.Min(RunningHash.Piece, length - done));
+            file.Read(file.PlaceOf(chunk) + done, piece);
+            hash?.Add(start + done, piece);
+        }
     }
 }

@@ -167,7 +167,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, RunningHash ha
             file.MarkReady(chunk, hash);
         }
 
-        hashing.Add(chunk, bytes);
+        hashing.Add((long)chunk * BlobFile.ChunkLength, bytes);
         _here[chunk] = true;
         (_patience, _pause) = (new Deadline(_settings.Silence), s_firstPause);
     }

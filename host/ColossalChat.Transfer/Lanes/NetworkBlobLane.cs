@@ -167,6 +167,8 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
             IDisposable? carrying = null;
             while (!copy.TryNext(destination, cancel) && (carrying = spool.TryCarry()) is null)
                 copy.AwaitNext();
+            // Whoever carried before may have brought more between our look and our turn.
+            copy.TryNext(destination, cancel);
             first = copy.Next;
             _traffic.Shared(Math.Min((long)first * BlobFile.ChunkLength, blob.Bytes));
             using (carrying)

@@ -21,8 +21,13 @@ internal sealed class BlobDraft(string name, Guid block, byte[] token, BlobFile 
     /// <summary>Copies the next chunk, and hashes it while it is in the processor's cache.</summary>
     public void Add(int chunk, ReadOnlySpan<byte> bytes)
     {
-        file.Write(file.PlaceOf(chunk), bytes);
-        _hash.Append(bytes);
+        for (var done = 0; done < bytes.Length; done += RunningHash.Piece)
+        {
+            var piece = bytes.Slice(done, Math.Min(RunningHash.Piece, bytes.Length - done));
+            file.Write(file.PlaceOf(chunk) + done, piece);
+            _hash.Append(piece);
+        }
+
         file.MarkReady(chunk, hash: null);
     }
 
