@@ -90,7 +90,7 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
     {
         using var run = new Exchanging(_root, versions.First);
         run.Score();
-        AssertRefused(run, versions.OtherName, "scoring-role 'sample-reward'");
+        AssertRefused(run, versions.OtherName, "does not offer what this run uses of SampleReward: scoring-role 'sample-reward'");
         Assert.Contains("SampleReward 3.0.0 is unloaded", Collected(run), StringComparison.Ordinal);
     }
 
