@@ -4,8 +4,8 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 /// <summary>
-/// Which rollout actor and which scorers a batch goes to: of each pool the one with the fewest batches on their way, and
-/// the first of these. A batch stays with those it was given as long as they are there.
+/// Which rollout actor and which scorers a batch goes to: of each pool one without a batch, else the one with the fewest on
+/// their way, looked for from where the last search ended. A batch stays with those it was given as long as they are there.
 /// </summary>
 /// <param name="pools">Who takes part.</param>
 internal sealed class BatchRoutes(Pools pools)
@@ -13,6 +13,7 @@ internal sealed class BatchRoutes(Pools pools)
     private readonly Dictionary<BatchId, (IActorRef Rollout, IReadOnlyList<IActorRef> Scorers)> _given = [];
     private readonly Dictionary<IActorRef, int> _load = [];
     private Pools _pools = pools;
+    private int _next;
 
     /// <summary>Who takes the batch; the same as before while all of them are there.</summary>
     /// <exception cref="InvalidOperationException">A pool is empty: a fault of the host itself.</exception>
@@ -23,6 +24,7 @@ internal sealed class BatchRoutes(Pools pools)
         var route = (Least(_pools.Rollouts), (IReadOnlyList<IActorRef>)[.. _pools.Scorers.Select(Least)]);
         _given[batch] = route;
         Count(route, 1);
+        _next++;
         return route;
     }
 
@@ -45,9 +47,19 @@ internal sealed class BatchRoutes(Pools pools)
         return lost;
     }
 
-    private IActorRef Least(IReadOnlyList<IActorRef> pool) => pool.Count > 0
-        ? pool.MinBy(actor => _load.GetValueOrDefault(actor))!
-        : throw new InvalidOperationException("A batch was sent while nobody takes it.");
+    // Of many actors most are free: the search is short however large the pool is.
+    private IActorRef Least(IReadOnlyList<IActorRef> pool)
+    {
+        if (pool.Count == 0)
+            throw new InvalidOperationException("A batch was sent while nobody takes it.");
+        var best = pool[_next % pool.Count];
+        for (var i = 0; i < pool.Count && LoadOf(best) > 0; i++)
+            if (pool[(_next + i) % pool.Count] is var actor && LoadOf(actor) < LoadOf(best))
+                best = actor;
+        return best;
+    }
+
+    private int LoadOf(IActorRef actor) => _load.GetValueOrDefault(actor);
 
     private void Count((IActorRef Rollout, IReadOnlyList<IActorRef> Scorers) route, int change)
     {
