@@ -26,9 +26,11 @@ internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
             (role, cancel) => Checked(role.Generate(request.Prompts, cancel), request.Prompts),
             (rollout, took) =>
             {
+                // From here on nobody needs to know who scores: names of actors are a good part of a small message.
+                var window = request.Window with { Route = request.Window.Route with { Scorers = [] } };
                 foreach (var scorer in request.Window.Route.Scorers)
-                    Flow.Post(scorer, new ScoreRollout(request.Batch, request.Window, rollout));
-                Flow.Post(request.Window.Route.Experience, new RolloutDone(request.Batch, request.Window, rollout, took));
+                    Flow.Post(scorer, new ScoreRollout(request.Batch, window, rollout));
+                Flow.Post(window.Route.Experience, new RolloutDone(request.Batch, window, rollout, took));
             });
     }
 
