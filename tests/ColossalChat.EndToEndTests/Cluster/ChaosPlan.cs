@@ -81,7 +81,7 @@ public sealed record ChaosPlan(int Number, FaultKind Kind, FaultClass Class, str
     public static ChaosPlan Of(int number, int iterations)
     {
         var (kind, whom) = s_deck[number];
-        var random = new RandomKey(number, RandomPurpose.Data);
+        var random = new RandomKey((ulong)number, RandomPurpose.Data);
         var nodes = ClusterRun.Six.Select(node => node.Name).ToArray();
         string[] candidates = whom switch
         {

@@ -51,7 +51,7 @@ public sealed class ChaosBench(int iterations)
         "roles.rollout.max-new-tokens=32", "run.checkpoint-every=5",
     ]);
 
-    private IEnumerable<string> Rewards(ChaosPlan plan, string marker) => plan.Kind switch
+    private string[] Rewards(ChaosPlan plan, string marker) => plan.Kind switch
     {
         FaultKind.Throw => [.. Flaky("throw", plan), $"roles.reward.marker={marker}"],
         FaultKind.Hang => [.. Flaky("hang", plan), $"roles.reward.marker={marker}", "flow.role-timeout=10s", "flow.cancel-grace=2s"],
