@@ -31,7 +31,7 @@ internal static class SharedGround
             .Select(words => (Device: words[2], Root: words[3].TrimEnd('/'), Point: words[4].TrimEnd('/')))
             .Where(mount => path == mount.Point || path.StartsWith(mount.Point + "/", StringComparison.Ordinal))
             .Reverse() // Of several at one point the last hides the others.
-            .DefaultIfEmpty(("", "", ""))
+            .DefaultIfEmpty((Device: "", Root: "", Point: ""))
             .MaxBy(mount => mount.Point.Length);
         return $"{device} {root}{path[point.Length..]}";
     }
