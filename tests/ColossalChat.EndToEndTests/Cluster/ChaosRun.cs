@@ -23,20 +23,22 @@ public sealed record ChaosResult(ChaosPlan Plan, TimeSpan Recovery, TimeSpan? No
 public sealed class ChaosBench(int iterations)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(4);
-    private readonly string _root = Repository.NewFolder("chaos");
     private readonly Dictionary<string, TrainingRun> _undisturbed = [];
     private string? _plugins;
+
+    /// <summary>Folder of all runs.</summary>
+    public string Root { get; } = Repository.NewFolder("chaos");
 
     /// <summary>Carries out a plan.</summary>
     public async Task<ChaosResult> RunAsync(ChaosPlan plan)
     {
         if (plan.IsPlugin)
             _plugins ??= await BuildPluginAsync();
-        var (name, marker) = ($"run-{plan.Number}", Path.Combine(_root, $"run-{plan.Number}-happened"));
+        var (name, marker) = ($"run-{plan.Number}", Path.Combine(Root, $"run-{plan.Number}-happened"));
         string[] settings = [.. Settings, .. Rewards(plan, marker)];
         using var network = plan.Kind == FaultKind.Cut ? new CutNetwork([.. ClusterRun.Six.Select(node => node.Name)]) : null;
-        using var disk = plan.Kind == FaultKind.Disk ? new SmallDisk(Path.Combine(_root, name, "checkpoints"), 64) : null;
-        using var cluster = ClusterRun.Start(_root, name, network, settings);
+        using var disk = plan.Kind == FaultKind.Disk ? new SmallDisk(Path.Combine(Root, name, "checkpoints"), 64) : null;
+        using var cluster = ClusterRun.Start(Root, name, network, settings);
         var fault = plan.IsPlugin ? default : Disturb(plan, cluster, network, disk);
         cluster.WaitForEnd(Limit);
         if (plan.Kind is FaultKind.Throw or FaultKind.Hang or FaultKind.Infinite)
@@ -46,7 +48,7 @@ public sealed class ChaosBench(int iterations)
         return Judge(plan, cluster, fault);
     }
 
-    private string[] Settings => StoryPpo.Settings(_root, [
+    private string[] Settings => StoryPpo.Settings(Root, [
         $"stage.iterations={iterations}", "stage.prompts-per-iteration=16", "stage.rows-per-batch=4", "stage.evaluate-every=-1",
         "roles.rollout.max-new-tokens=32", "run.checkpoint-every=5",
     ]);
@@ -127,17 +129,17 @@ public sealed class ChaosBench(int iterations)
         var isOdd = plan.Kind == FaultKind.NotANumber;
         var name = isOdd ? $"whole-{plan.Number}" : "whole";
         if (!_undisturbed.TryGetValue(name, out var run))
-            _undisturbed[name] = run = TrainingRun.Run(_root, name, "ppo", "cluster-ppo.hocon", Limit, [.. Settings, .. isOdd ? Rewards(plan, "") : []]);
+            _undisturbed[name] = run = TrainingRun.Run(Root, name, "ppo", "cluster-ppo.hocon", Limit, [.. Settings, .. isOdd ? Rewards(plan, "") : []]);
         return run;
     }
 
     private async Task<string> BuildPluginAsync()
     {
-        var sources = Directory.CreateDirectory(Path.Combine(_root, "source")).FullName;
+        var sources = Directory.CreateDirectory(Path.Combine(Root, "source")).FullName;
         var versions = new PluginVersions(Path.Combine(Repository.Root, "tests", "plugins"), sources);
         var built = versions.Add("FlakyReward", "1.0.0");
         await versions.BuildAsync(HostProcess.Home);
-        var installed = Path.Combine(_root, "plugins");
+        var installed = Path.Combine(Root, "plugins");
         PluginVersions.Install(built, installed, "FlakyReward");
         return installed;
     }

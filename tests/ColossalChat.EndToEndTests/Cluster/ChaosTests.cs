@@ -42,7 +42,7 @@ public sealed class ChaosTests
         }
 
         var all = string.Join("\n", results);
-        await File.WriteAllTextAsync(Path.Combine(Path.GetTempPath(), $"colossalchat-chaos-{numbers.Length}.txt"), all);
+        await File.WriteAllTextAsync(Path.Combine(bench.Root, "report.txt"), all);
         Assert.True(good == numbers.Length, all);
     }
 
