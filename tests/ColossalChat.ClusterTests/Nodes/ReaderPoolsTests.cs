@@ -25,7 +25,7 @@ public sealed class ReaderPoolsTests : TestKit
             Roles = new FakeWorld().OnlineRoles("policy"),
             Devices = new DeviceLeases(),
             RunFolder = "unused",
-            Observer = new RunHarness(),
+            Observer = new Silent(),
             Parcels = new ParcelPost(Sys, new InProcessBlobLane()),
         };
         var flow = new FlowContext(definition, TestActor, TestActor, 1, CancellationToken.None, CancellationToken.None);
@@ -61,6 +61,21 @@ public sealed class ReaderPoolsTests : TestKit
         _roles.Host(slot, TestActor);
         _roles.Opened(new RoleOpened(0, slot, new RoleFacts()), actor.Ref);
         _pools.Welcome(slot, actor.Ref);
+    }
+
+    private sealed class Silent : IRunObserver
+    {
+        public void Started(long firstIteration, long iterations)
+        {
+        }
+
+        public void Reported(IterationReport report)
+        {
+        }
+
+        public void Noted(string kind, string message)
+        {
+        }
     }
 
     private static WeightsLoaded Weights(string reader, long iteration) =>
