@@ -27,6 +27,9 @@ public static class NodeHocon
               stable-after = 5s
               down-all-when-unstable = off
             }
+            # A coordinator that was replaced is kept from writing by the run folder, and not by waiting.
+            down-removal-margin = 1s
+            allow-weakly-up-members = 1s
             seed-node-timeout = 10s
             shutdown-after-unsuccessful-join-seed-nodes = 120s
             run-coordinated-shutdown-when-down = on

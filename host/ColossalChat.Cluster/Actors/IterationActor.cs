@@ -11,6 +11,7 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal sealed partial class IterationActor : ReceiveActor, IWithTimers
 {
+    private const uint MostTicks = 4;
     private readonly FlowContext _flow;
     private readonly RunState? _from;
     private readonly RoleTable _roles;
@@ -141,11 +142,11 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             _pools.Lose(lost.Slots);
             _barrier.Forget(answer => lost.Slots.Any(slot => answer.EndsWith(' ' + slot, StringComparison.Ordinal)));
         });
-        // Rarer and rarer: what takes its time is not lost.
+        // Rarer and rarer: what takes its time is not lost. But not so rare that a run waits for what is.
         Receive<AskAgain>(_ =>
         {
             _ticks++;
-            if (BitOperations.IsPow2(_ticks))
+            if (BitOperations.IsPow2(_ticks) || _ticks % MostTicks == 0)
                 _barrier.AskAgain();
         });
     }

@@ -25,9 +25,18 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     public void Loaded(WeightsLoaded loaded)
     {
         var model = loaded.Publication.Model;
+        var key = (loaded.Reader, model);
+        _loaded[key] = Math.Max(loaded.Iteration, _loaded.GetValueOrDefault(key, -1));
         if (!_newest.TryGetValue(model, out var newest) || newest.Iteration < loaded.Iteration)
+        {
             _newest[model] = loaded;
-        _loaded[(loaded.Reader, model)] = loaded.Iteration;
+            Renew(loaded);
+        }
+        else if (newest.Iteration > _loaded[key] && roles.Readers.GetValueOrDefault(loaded.Reader) is { } late)
+        {
+            late.Tell(new WeightsReady(newest.Iteration, newest.Publication), flow.Iteration);
+        }
+
         if (roles.Readers.ContainsKey(loaded.Reader) && !_ready.Contains(loaded.Reader) && HasNewest(loaded.Reader))
         {
             _ready.Add(loaded.Reader);
@@ -40,6 +49,16 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     {
         _ready.ExceptWith(slots);
         Tell();
+    }
+
+    // Whoever came while these were on their way was given older ones; asked twice, a reader loads them once.
+    private void Renew(WeightsLoaded newest)
+    {
+        if (!flow.Definition.IsSpread)
+            return;
+        foreach (var (slot, actor) in roles.Readers)
+            if (slot != newest.Reader && !_ready.Contains(slot))
+                actor.Tell(new WeightsReady(newest.Iteration, newest.Publication), flow.Iteration);
     }
 
     private bool HasNewest(string reader) => flow.Definition.Plan.ModelsTrained.All(model =>

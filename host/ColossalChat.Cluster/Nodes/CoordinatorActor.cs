@@ -27,8 +27,8 @@ public sealed record CoordinatorDefinition
 
 /// <summary>A run that this process leads.</summary>
 /// <param name="Definition">What is to be done.</param>
-/// <param name="Ended">Told how it ended, and closes what was open.</param>
-public sealed record LedRun(RunDefinition Definition, Action<RunEnd> Ended);
+/// <param name="Ended">Told how it ended, and closes what was open; null when another process leads the run by now.</param>
+public sealed record LedRun(RunDefinition Definition, Action<RunEnd?> Ended);
 
 /// <summary>
 /// Leads a run: there is one in the cluster, on the oldest node that may. What it knows is in the run folder, so that
@@ -58,9 +58,9 @@ internal sealed class CoordinatorActor : ReceiveActor
     protected override void PreStart()
     {
         var term = _coordinator.Term;
-        if (term.Ended is { } over && (over.ExitCode == ExitCode.Ok || term.Since > _coordinator.Began))
+        if (term.EndedSince(_coordinator.Began) is { } over)
         {
-            Tell(over.ExitCode == ExitCode.Ok ? over with { Message = "The run is complete; give run.name another value for a new one." } : over);
+            Tell(over);
             return;
         }
 
@@ -89,11 +89,25 @@ internal sealed class CoordinatorActor : ReceiveActor
     {
         var run = _run;
         _run = null;
-        run?.Ended(end);
+        run?.Ended(IsMine() ? end : null);
         if (_isHandingOver)
             Context.Stop(Self);
         else
             End(new RunOver(end.ExitCode, end.Failure ?? $"Ended after iteration {end.LastIteration}."));
+    }
+
+    // Whoever was replaced writes nothing more, not even how it ended for him.
+    private bool IsMine()
+    {
+        try
+        {
+            _coordinator.Term.Require();
+            return true;
+        }
+        catch (UserErrorException)
+        {
+            return false;
+        }
     }
 
     private void End(RunOver over)

@@ -20,11 +20,17 @@ public sealed class CoordinatorTerm(string runFolder, string node)
     /// <summary>The last attempt that anybody began; 0 when there was none.</summary>
     public long Last => _seen = Read()?.Epoch ?? 0;
 
-    /// <summary>How the run ended; null while it did not, or goes on again.</summary>
-    public RunOver? Ended => Read() is { ExitCode: { } code } term ? new RunOver(code, term.Message) : null;
-
-    /// <summary>When the last attempt began or the run ended.</summary>
-    public DateTimeOffset Since => Read()?.Since ?? default;
+    /// <summary>How the run ended, as far as it concerns a process: one that was started after a failure goes on with the run.</summary>
+    /// <param name="began">When the process began.</param>
+    /// <returns>Null while there is something to do.</returns>
+    public RunOver? EndedSince(DateTimeOffset began)
+    {
+        if (Read() is not { ExitCode: { } code } term)
+            return null;
+        if (term.Since > began)
+            return new RunOver(code, term.Message);
+        return code == Contracts.ExitCode.Ok ? new RunOver(code, "The run is complete; give run.name another value for a new one.") : null;
+    }
 
     /// <summary>This coordinator begins an attempt.</summary>
     public void Take(long epoch)

@@ -30,6 +30,9 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
     public MembersActor()
     {
         Receive<ClusterEvent.MemberUp>(up => Ask(up.Member.UniqueAddress));
+
+        // While a silent node holds up its full membership, a new one can take roles that need no vote.
+        Receive<ClusterEvent.MemberWeaklyUp>(up => Ask(up.Member.UniqueAddress));
         Receive<ClusterEvent.MemberRemoved>(removed => Remove(removed.Member.UniqueAddress));
         Receive<ClusterEvent.UnreachableMember>(unreachable => Silence(unreachable.Member.UniqueAddress));
         Receive<ClusterEvent.ReachableMember>(reachable => ComeBack(reachable.Member.UniqueAddress));

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Event;
+using Akka.Remote;
 using ColossalChat.Contracts;
 using AkkaCluster = Akka.Cluster.Cluster;
 
@@ -52,6 +53,7 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
             node.Ended(over);
         });
         Receive<GracePassed>(_ => node.Run.Abandon?.Invoke($"Roles did not end within {Grace}: {string.Join(", ", _ending.Select(role => role.Path.Name))}."));
+        Receive<ThisActorSystemQuarantinedEvent>(_ => node.Run.Abandon?.Invoke("The others took this node for dead and go on without it."));
         Receive<WantsToLeave>(_ => Leave());
         Receive<LeaveNow>(_ =>
         {
@@ -74,6 +76,9 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         _run.Tell(new RoleFailed(_epoch, Sender.Path.Name, default, $"{Sender.Path.Name} broke: {error.Message}", Repair.Rewind));
         return Directive.Stop;
     });
+
+    // Waiting until heartbeats of all others stay away would take ten seconds longer.
+    protected override void PreStart() => Context.System.EventStream.Subscribe(Self, typeof(ThisActorSystemQuarantinedEvent));
 
     protected override void PostStop()
     {

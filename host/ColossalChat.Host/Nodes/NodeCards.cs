@@ -19,7 +19,7 @@ internal static class NodeCards
     {
         var versions = VersionsOf(bound);
         return new NodeCard(
-            name, roles, Machine(), host, FreePort(host), Hash(string.Join('\n', versions.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key} {entry.Value}"))), versions, DateTimeOffset.UtcNow);
+            name, roles, Hash(SharedGround.Describe())[..16], host, FreePort(host), Hash(string.Join('\n', versions.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key} {entry.Value}"))), versions, DateTimeOffset.UtcNow);
     }
 
     /// <summary>What nodes of one run must have in common.</summary>
@@ -32,12 +32,6 @@ internal static class NodeCards
         versions["program"] = EnvironmentReport.ProgramVersion;
         versions["configuration"] = Hash(string.Join('\n', settings))[..12];
         return versions;
-    }
-
-    private static string Machine()
-    {
-        const string boot = "/proc/sys/kernel/random/boot_id";
-        return File.Exists(boot) ? File.ReadAllText(boot).Trim() : Environment.MachineName;
     }
 
     private static int FreePort(string host)

@@ -13,6 +13,7 @@ namespace ColossalChat.Host.Nodes;
 /// <summary>Runs one node: plugins and models of this process, in the actor system of a cluster.</summary>
 internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyList<string> roles)
 {
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
     private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RunBinding _binding = new(bound);
     private readonly DateTimeOffset _began = DateTimeOffset.UtcNow;
@@ -50,6 +51,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
                 system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, NodeAddresses.Of(Folder.Path)));
             log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
             using var leaving = cancel.Register(handle.Leave);
+            using var watch = new Timer(_ => LookForEnd(log), null, s_look, s_look);
             return await EndAsync(system, cancel).ConfigureAwait(false);
         }
         finally
@@ -68,6 +70,21 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
                 : new RunOver(ExitCode.Failed, "The others took this node for dead and go on without it; start it again.");
         await CoordinatedShutdown.Get(system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
         return await _over.Task.ConfigureAwait(false);
+    }
+
+    // A node that came too late to hear it, or to which it got lost, sees in the run folder that there is nothing left to do.
+    private void LookForEnd(NodeLog log)
+    {
+        try
+        {
+            var term = new CoordinatorTerm(Folder.Path, "");
+            if (term.EndedSince(_began) is { } over)
+                _over.TrySetResult(over);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            log.Debug($"The run folder could not be looked at: {error.Message}");
+        }
     }
 
     private RunDefinition Definition(NodeContext node, TrainerRanks ranks, ParcelPost parcels, Action<string> abandon)
@@ -124,9 +141,9 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         });
         return new LedRun(run with { Observer = recorder, ResumeFrom = choice.Checkpoint }, end =>
         {
-            if (end.Failure is { } failure)
+            if (end is { Failure: { } failure })
                 recorder.Failed(failure, end.LastIteration);
-            else
+            else if (end is not null)
                 recorder.Ended(end.ExitCode, end.LastIteration);
             recorder.Dispose();
             foreach (var sink in sinks)
