@@ -34,7 +34,8 @@ internal static class NodeCards
         return versions;
     }
 
-    private static string Machine()
+    /// <summary>Tells this machine, since its last start, from every other.</summary>
+    public static string Machine()
     {
         const string boot = "/proc/sys/kernel/random/boot_id";
         return File.Exists(boot) ? File.ReadAllText(boot).Trim() : Environment.MachineName;

@@ -16,8 +16,9 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
     private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RunBinding _binding = new(bound);
     private readonly DateTimeOffset _began = DateTimeOffset.UtcNow;
+    private volatile bool _wasMember;
 
-    private RunFolder Folder => new(Path.Combine(bound.Settings.Run.Folder, bound.Settings.Run.Name));
+    private RunFolder Folder => RunBinder.RunFolderOf(bound.Settings.Run);
 
     /// <summary>Joins, hosts, and leaves when the run has ended or the user wants it.</summary>
     public async Task<RunOver> RunAsync(CancellationToken cancel)
@@ -29,7 +30,11 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"), telemetry.JsonLog ? Path.Combine(own, "log.jsonl") : null, name);
         await using var told = (await NodeTelemetry.StartAsync(telemetry, new RunFolder(own), Folder.IdentityFor(telemetry), name, log).ConfigureAwait(false)).ConfigureAwait(false);
         var network = NodeNetwork.Of(bound);
-        using var lane = new NetworkBlobLane(new LaneSettings { Host = network.Host, SpillFolder = own }, log);
+        var cluster = bound.Settings.Cluster;
+        if (NodeTls.RiskOf(cluster, network) is { } risk)
+            log.Warning(risk);
+        using var identity = NodeTls.FilesOf(cluster.Tls)?.Load(log.Warning);
+        using var lane = new NetworkBlobLane(NodeTls.LaneOf(cluster, network, own), log);
         NodeContext NewContext() => new(NodeSetup.Of(_binding, Folder.Path, log) with
         {
             NodeName = name,
@@ -38,14 +43,16 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             ReadersAreElsewhere = true,
         });
         using var node = NewContext();
-        using var ranks = TrainerRanks.OfNode(_binding, node, NewContext);
-        var system = ActorSystem.Create(bound.Settings.Cluster.Name, NodeNetwork.SystemSetup(bound.Config, roles, log));
+        using var ranks = TrainerRanks.OfNode(_binding, node, NewContext, identity);
+        var system = ActorSystem.Create(cluster.Name, NodeNetwork.SystemSetup(bound.Config, roles, identity, log));
         try
         {
             var card = NodeCards.Of(bound, name, roles, network.Host);
             var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason));
             var definition = new NodeDefinition { Card = card, Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
             using var address = NodeAddresses.Leave(Folder.Path, name, Akka.Cluster.Cluster.Get(system).SelfAddress.ToString());
+            using var record = new NodeRecord(card, address.Own, lane.Port, identity?.Certificate.Subject ?? "", identity?.Certificate.NotAfter.ToUniversalTime()).Leave(Folder.Path);
+            WatchMembership(system, log);
             var handle = RunNodes.Start(
                 system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, NodeAddresses.Of(Folder.Path)));
             log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
@@ -58,6 +65,17 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         }
     }
 
+    private void WatchMembership(ActorSystem system, NodeLog log)
+    {
+        var cluster = Akka.Cluster.Cluster.Get(system);
+        cluster.RegisterOnMemberUp(() =>
+        {
+            _wasMember = true;
+            if (cluster.State.Members.Count == 2)
+                log.Warning(ClusterOptions.TwoNodes);
+        });
+    }
+
     // The run ends for all; a node that leaves, or was taken for dead by the others, ends alone.
     private async Task<RunOver> EndAsync(ActorSystem system, CancellationToken cancel)
     {
@@ -65,7 +83,9 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         if (!_over.Task.IsCompleted)
             return cancel.IsCancellationRequested
                 ? new RunOver(ExitCode.Ok, "The node has left.")
-                : new RunOver(ExitCode.Failed, "The others took this node for dead and go on without it; start it again.");
+                : new RunOver(ExitCode.Failed, _wasMember
+                    ? "The others took this node for dead and go on without it; start it again."
+                    : "No other node let this one in: are the seed nodes up, at these addresses, and are all certificates good (`colossalchat doctor FILE`)? Its log says more.");
         await CoordinatedShutdown.Get(system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
         return await _over.Task.ConfigureAwait(false);
     }

@@ -27,6 +27,9 @@ public sealed class TlsIdentity : IDisposable
     /// <summary>The certificate and those that lead to its authority, as it is shown to others.</summary>
     internal SslStreamCertificateContext? Context { get; }
 
+    /// <summary>Told who was refused by ranks that wait for others; null for nobody.</summary>
+    internal Action<string>? Remark { get; set; }
+
     /// <summary>The rules for other nodes' certificates: these authorities, no look-ups.</summary>
     public X509ChainPolicy Policy()
     {

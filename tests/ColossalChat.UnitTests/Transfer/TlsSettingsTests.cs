@@ -1,4 +1,5 @@
 using ColossalChat.Contracts;
+using ColossalChat.Tests;
 using ColossalChat.Transfer;
 using Xunit;
 
