@@ -53,8 +53,9 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             using var address = NodeAddresses.Leave(Folder.Path, name, Akka.Cluster.Cluster.Get(system).SelfAddress.ToString());
             using var record = new NodeRecord(card, address.Own, lane.Port, identity?.Certificate.Subject ?? "", identity?.Certificate.NotAfter.ToUniversalTime()).Leave(Folder.Path);
             WatchMembership(system, log);
+            var known = NodeAddresses.Of(Folder.Path).Where(other => other != address.Own).ToArray();
             var handle = RunNodes.Start(
-                system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, NodeAddresses.Of(Folder.Path)));
+                system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, identity is null ? known : NodeTls.Trusted(known, identity)));
             log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
             using var leaving = cancel.Register(handle.Leave);
             return await EndAsync(system, cancel).ConfigureAwait(false);
@@ -63,6 +64,15 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         {
             await system.Terminate().ConfigureAwait(false);
         }
+    }
+
+    private string WhyAlone(CoordinatedShutdown.Reason? reason)
+    {
+        if (!_wasMember)
+            return "No other node let this one in: are the seed nodes up, at these addresses, and are all certificates good (`colossalchat doctor FILE`)? The log says more.";
+        return reason?.GetType().Name == "TlsHandshakeFailureReason" // Not public in Akka.Remote.
+            ? "A connection to another node met no good certificate, or ended before it was shown; the log says which. Start this node again."
+            : "The others took this node for dead and go on without it; start it again.";
     }
 
     private void WatchMembership(ActorSystem system, NodeLog log)
@@ -79,14 +89,13 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
     // The run ends for all; a node that leaves, or was taken for dead by the others, ends alone.
     private async Task<RunOver> EndAsync(ActorSystem system, CancellationToken cancel)
     {
+        var shutdown = CoordinatedShutdown.Get(system);
         await Task.WhenAny(_over.Task, system.WhenTerminated).ConfigureAwait(false);
         if (!_over.Task.IsCompleted)
             return cancel.IsCancellationRequested
                 ? new RunOver(ExitCode.Ok, "The node has left.")
-                : new RunOver(ExitCode.Failed, _wasMember
-                    ? "The others took this node for dead and go on without it; start it again."
-                    : "No other node let this one in: are the seed nodes up, at these addresses, and are all certificates good (`colossalchat doctor FILE`)? Its log says more.");
-        await CoordinatedShutdown.Get(system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+                : new RunOver(ExitCode.Failed, WhyAlone(shutdown.ShutdownReason));
+        await shutdown.Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
         return await _over.Task.ConfigureAwait(false);
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Remote.Transport.DotNetty;
 using ColossalChat.Cluster;
@@ -12,6 +13,8 @@ internal static class NodeTls
 {
     /// <summary>Akka's own settings: whoever shows no certificate is not spoken to.</summary>
     public const string Hocon = "akka.remote.dot-netty.tcp { enable-ssl = on, ssl { suppress-validation = off, require-mutual-authentication = on, validate-certificate-hostname = off } }";
+
+    private static readonly TimeSpan s_call = TimeSpan.FromSeconds(2);
 
     /// <summary>Files of the section; null when TLS is off.</summary>
     public static TlsSettings? FilesOf(ClusterTls tls) => tls.IsOn
@@ -45,6 +48,16 @@ internal static class NodeTls
             log.Warning($"Akka's connection with {peer} was refused: {why}");
             return false;
         });
+
+    /// <summary>
+    /// Those addresses where one of us answers. What a killed process left may belong to another program by now, and Akka
+    /// ends a node whose own call meets somebody without a good certificate.
+    /// </summary>
+    public static IReadOnlyList<string> Trusted(IReadOnlyList<string> addresses, TlsIdentity identity) =>
+    [
+        .. addresses.AsParallel().AsOrdered().WithDegreeOfParallelism(Math.Max(1, addresses.Count))
+            .Where(text => Address.Parse(text) is { Host: { } host, Port: { } port } && identity.Meets(host, port, s_call)),
+    ];
 
     /// <summary>What everybody who can reach a node without TLS may do; null when there is nothing to fear.</summary>
     /// <param name="cluster">Section <c>cluster</c>.</param>

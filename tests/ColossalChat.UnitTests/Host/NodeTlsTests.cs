@@ -119,6 +119,23 @@ public sealed class NodeTlsTests : IAsyncLifetime
         Assert.Equal(("0.0.0.0", "node1", "a.pem", "b.pem"), (lane.Host, lane.AdvertisedHost, lane.Tls!.CertificateFile, lane.Tls.AuthoritiesFile));
     }
 
+    [Fact]
+    public async Task Addresses_at_which_none_of_us_answers_are_not_called()
+    {
+        using var strangers = new TlsFiles();
+        var (first, second) = (await LeaderAsync(), Start(_files.Node("second")));
+        var stranger = Start(strangers.Node("stranger"));
+        using var other = new TcpListener(System.Net.IPAddress.Loopback, 0);
+        other.Start();
+        var mute = ((System.Net.IPEndPoint)other.LocalEndpoint).Port;
+        other.Stop();
+        string Of(ActorSystem system) => AkkaCluster.Get(system).SelfAddress.ToString();
+
+        var trusted = NodeTls.Trusted([Of(stranger), Of(second), $"akka.ssl.tcp://story@127.0.0.1:{mute}", Of(first), "akka.ssl.tcp://story@no.such.host.invalid:1"], _identities[0]);
+
+        Assert.Equal([Of(second), Of(first)], trusted);
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("node1", "akka.remote.dot-netty.tcp.hostname=0.0.0.0", "akka.remote.dot-netty.tcp.public-hostname=node1")]
