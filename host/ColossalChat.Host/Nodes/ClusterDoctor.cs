@@ -45,22 +45,22 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
             foreach (var problem in facts.Problems)
                 yield return new Finding("certificate", false, problem);
             if (facts.Problems.Count == 0)
-                yield return Validity("certificate", facts.Subject, facts.NotAfter, "; the key is its own, and our authorities vouch for it");
+                yield return Validity("certificate", facts.Subject, facts.NotAfter.GetValueOrDefault(), "; the key is its own, and our authorities vouch for it");
         }
 
         foreach (var node in nodes.Where(node => (node.Certificate.Length > 0) != _cluster.Tls.IsOn))
             yield return new Finding("certificate", false, $"node {node.Card.Name} speaks {(_cluster.Tls.IsOn ? "without TLS, and this configuration with it" : "TLS, and this configuration does not")}; they cannot meet. Give all nodes section cluster.tls, or none.");
         foreach (var node in nodes.Where(node => node.CertificateEnds - now.UtcDateTime < s_soon))
-            yield return Validity($"certificate of {node.Card.Name}", node.Certificate, node.CertificateEnds, "");
+            yield return Validity($"certificate of {node.Card.Name}", node.Certificate, node.CertificateEnds.GetValueOrDefault(), "");
     }
 
-    private Finding Validity(string name, string subject, DateTime? ends, string more)
+    private Finding Validity(string name, string subject, DateTime ends, string more)
     {
-        var (left, date) = (ends - now.UtcDateTime, $"{subject}, valid until {ends?.ToString("u", CultureInfo.InvariantCulture)}");
+        var (left, date) = (ends - now.UtcDateTime, $"{subject}, valid until {ends.ToString("u", CultureInfo.InvariantCulture)}");
         if (left < TimeSpan.Zero)
             return new Finding(name, false, $"{date}: it has expired, and nobody lets it in any more. Renew it and start the node again.");
         return left < s_soon
-            ? new Finding(name, true, string.Create(CultureInfo.InvariantCulture, $"{date}: {left.Value.TotalDays:0} days from now. Renew it in time{more}"), IsWarning: true)
+            ? new Finding(name, true, string.Create(CultureInfo.InvariantCulture, $"{date}: {left.TotalDays:0} days from now. Renew it in time{more}"), IsWarning: true)
             : new Finding(name, true, date + more);
     }
 
@@ -79,7 +79,7 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
             ("the lane", NodeTls.LaneOf(_cluster, _network, "").Host, _cluster.Lane.Port, node => node.LanePort),
             ("Prometheus", bound.Settings.Telemetry.PrometheusHost, bound.Settings.Telemetry.PrometheusPort, _ => 0),
         ];
-        foreach (var (name, host, port, of) in ports.Where(port => port.Port > 0 || port.Name != "Prometheus"))
+        foreach (var (name, host, port, of) in ports.Where(one => one.Port > 0 || one.Name != "Prometheus"))
         {
             var owner = port > 0 ? here.FirstOrDefault(node => of(node) == port) : null;
             var problem = owner is null ? PortProbe.Look(host, port) : null;

@@ -14,7 +14,12 @@ internal static class StorageProbe
     {
         var there = Path.GetFullPath(folder);
         while (!Directory.Exists(there) && Path.GetDirectoryName(there) is { } above)
+        {
+            if (File.Exists(there))
+                return $"{Path.GetFullPath(folder)} cannot be made, because {there} is a file. Set run.folder to another place.";
             there = above;
+        }
+
         var probe = new RunFolder(Path.Combine(there, $".doctor-{Guid.NewGuid():N}"));
         try
         {

@@ -155,7 +155,7 @@ public sealed class ClusterDoctorTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_that_cannot_be_written_to_is_told()
+    public async Task A_folder_that_cannot_be_made_is_told()
     {
         var file = Path.Combine(_folder, "file");
         await File.WriteAllTextAsync(file, "");
@@ -163,7 +163,7 @@ public sealed class ClusterDoctorTests : IDisposable
         var finding = Single(await LookAsync(TestRun.Bind(Path.Combine(file, "below"))), "run folder");
 
         Assert.False(finding.IsGood);
-        Assert.Contains("cannot be written to", finding.Detail, StringComparison.Ordinal);
+        Assert.Contains($"because {file} is a file", finding.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
