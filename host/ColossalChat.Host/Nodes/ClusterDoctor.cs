@@ -1,6 +1,5 @@
 using System.Globalization;
 using ColossalChat.Cluster;
-using ColossalChat.Contracts;
 using ColossalChat.Host.Commands;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Runs;
@@ -37,7 +36,7 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
         ? new Finding("run folder", false, problem)
         : new Finding("run folder", true, $"{Path.GetFullPath(_folder.Path)}: files are renamed, flushed and locked as a run needs it");
 
-    private IEnumerable<Finding> Certificates(IReadOnlyList<NodeRecord> nodes)
+    private IEnumerable<Finding> Certificates(List<NodeRecord> nodes)
     {
         if (NodeTls.FilesOf(_cluster.Tls) is { } files)
         {
@@ -70,7 +69,7 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
             yield return new Finding("encryption", true, risk, IsWarning: true);
     }
 
-    private IEnumerable<Finding> Ports(IReadOnlyList<NodeRecord> nodes)
+    private IEnumerable<Finding> Ports(List<NodeRecord> nodes)
     {
         var here = nodes.Where(node => node.Card.Machine == NodeCards.Machine()).ToArray();
         (string Name, string Host, int Port, Func<NodeRecord, int> Of)[] ports =
@@ -101,7 +100,7 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
     }
 
     // Each node wrote its card into what is the run folder to it. The coordinator, whose status is here, knows all of them.
-    private IEnumerable<Finding> SharedFolder(ClusterStatus? led, IReadOnlyList<NodeRecord> nodes)
+    private IEnumerable<Finding> SharedFolder(ClusterStatus? led, List<NodeRecord> nodes)
     {
         if (led is null)
             yield break;
@@ -114,7 +113,7 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
             yield return new Finding("shared run folder", true, $"all {led.Nodes.Count} nodes write into it: {string.Join(", ", led.Nodes.Select(node => node.Name))}");
     }
 
-    private IEnumerable<Finding> Versions(IReadOnlyList<NodeRecord> nodes)
+    private IEnumerable<Finding> Versions(List<NodeRecord> nodes)
     {
         if (nodes.Count == 0)
             yield break;
@@ -145,7 +144,7 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
             yield return new Finding("clocks", true, string.Create(CultureInfo.InvariantCulture, $"within {led.Nodes.Max(node => Math.Abs(node.ClockAhead)):0.0} s of the coordinator's"));
     }
 
-    private static IEnumerable<Finding> Count(ClusterStatus? led, IReadOnlyList<NodeRecord> nodes)
+    private static IEnumerable<Finding> Count(ClusterStatus? led, List<NodeRecord> nodes)
     {
         var count = Math.Max(led?.Nodes.Count ?? 0, nodes.Count);
         if (count == 2)
