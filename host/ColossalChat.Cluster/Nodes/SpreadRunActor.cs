@@ -140,9 +140,13 @@ internal sealed class SpreadRunActor : RunActor
 
         _places.Set(came.Node);
         if (_isWaiting)
+        {
             TryStart();
-        else
-            Extend();
+            return;
+        }
+
+        WarnOfTwo();
+        Extend();
     }
 
     private void Lose(string name, bool isGone)
