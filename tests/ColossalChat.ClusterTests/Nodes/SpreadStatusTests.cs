@@ -7,7 +7,7 @@ namespace ColossalChat.Cluster.Tests;
 
 /// <summary>What the supervisor of a run on nodes tells about them.</summary>
 [Trait("Category", "CI")]
-public sealed class SpreadStatusTests : IAsyncLifetime, IRunObserver
+public sealed class SpreadStatusTests : IAsyncLifetime, IDisposable, IRunObserver
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(60);
 
@@ -23,6 +23,8 @@ public sealed class SpreadStatusTests : IAsyncLifetime, IRunObserver
         await _system.Terminate();
         await _harness.DisposeAsync();
     }
+
+    public void Dispose() => _system.Dispose();
 
     [Fact]
     public async Task Two_nodes_are_warned_of_once_they_are_all_and_not_while_more_are_coming()

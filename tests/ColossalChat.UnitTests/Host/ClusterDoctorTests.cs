@@ -7,7 +7,6 @@ using ColossalChat.Host.Commands;
 using ColossalChat.Host.Config;
 using ColossalChat.Host.Nodes;
 using ColossalChat.Tests;
-using ColossalChat.UnitTests.Transfer;
 using Xunit;
 
 namespace ColossalChat.UnitTests.Host;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using ColossalChat.Cluster;
-using ColossalChat.Contracts;
 
 namespace ColossalChat.UnitTests.Host;
 

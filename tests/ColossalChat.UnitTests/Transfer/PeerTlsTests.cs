@@ -53,7 +53,7 @@ public sealed class PeerTlsTests : IDisposable
         try
         {
             using var socket = Connect(port);
-            using var stream = new SslStream(new NetworkStream(socket), false, (_, _, _, _) => true);
+            using var stream = new SslStream(new NetworkStream(socket), false, (_, shown, _, _) => shown is not null);
             stream.AuthenticateAsClient(new SslClientAuthenticationOptions
             {
                 TargetHost = "x",

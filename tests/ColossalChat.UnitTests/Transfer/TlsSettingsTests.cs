@@ -40,7 +40,7 @@ public sealed class TlsSettingsTests : IDisposable
         var settings = _files.Node("node", from, to);
 
         Assert.Contains(reason, Assert.Single(settings.Problems()), StringComparison.Ordinal);
-        Assert.Contains(reason, Assert.Throws<UserErrorException>(settings.Load).Message, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Throws<UserErrorException>(() => settings.Load()).Message, StringComparison.Ordinal);
         Assert.False(settings.Inspect().IsChainGood);
     }
 
