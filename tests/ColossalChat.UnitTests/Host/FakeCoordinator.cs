@@ -15,16 +15,16 @@ internal sealed class FakeCoordinator : IDisposable
     /// <param name="answer">What it answers; null for nothing.</param>
     public FakeCoordinator(string runFolder, ClusterStatus status, Func<ControlRequest, ControlAnswer?>? answer = null)
     {
+        Write(runFolder, status with { Time = DateTimeOffset.UtcNow });
         _thread = new Thread(() =>
         {
-            do
+            while (!_stop.Wait(TimeSpan.FromMilliseconds(20)))
             {
                 Write(runFolder, status with { Time = DateTimeOffset.UtcNow });
                 foreach (var (id, request) in RunControl.Pending(runFolder))
                     if (answer?.Invoke(request!) is { } said)
                         RunControl.Answer(runFolder, id, said);
             }
-            while (!_stop.Wait(TimeSpan.FromMilliseconds(20)));
         })
         { IsBackground = true };
         _thread.Start();
