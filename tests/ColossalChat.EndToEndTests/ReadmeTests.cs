@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
 namespace ColossalChat.EndToEndTests;
@@ -80,6 +83,29 @@ public sealed partial class ReadmeTests
             grep "bit for bit" replay.txt
             grep policy/clip_frac replay.txt
             grep "each used exactly once" replay.txt
+            """);
+    }
+
+    [DataFact]
+    public async Task The_lines_on_several_machines_hold()
+    {
+        var folder = ReadersFolder();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = ((IPEndPoint)listener.LocalEndpoint).Port.ToString(CultureInfo.InvariantCulture);
+        listener.Stop();
+        var blocks = Blocks(Section("## Several machines")).Select(block => block.Replace("4053", port, StringComparison.Ordinal)).ToArray();
+        File.WriteAllText(Path.Combine(folder, "nodes.hocon"), blocks[0] + "\ncolossalchat { stage { prompts-per-iteration = 8, rows-per-batch = 8, evaluate-every = -1 }, roles.rollout.max-new-tokens = 8 }\n");
+        var lines = blocks[1].Trim().Split('\n');
+        await Shell(folder, $"""
+            {string.Join('\n', lines[..3])}
+            for i in $(seq 900); do [ -s runs/story-ppo/metrics.jsonl ] && break; sleep 0.1; done
+            {lines[3]} | tee status.txt
+            grep -q 'led by' status.txt
+            {lines[4]}
+            {lines[5].Replace("NODE", "no-such-node", StringComparison.Ordinal)} || [ $? = 4 ]
+            {lines[6]}
+            wait
             """);
     }
 

@@ -23,8 +23,19 @@ public sealed record ClusterOptions : ICheckedOptions
     /// <summary>Most seconds that clocks of nodes may differ before it is remarked. 0.1 to 3600; default 2.</summary>
     public double ClockSkew { get; init; } = 2;
 
+    /// <summary>Certificates with which nodes prove who they are. Left out, nothing between nodes is encrypted.</summary>
+    public ClusterTls Tls { get; init; } = new();
+
+    /// <summary>Where weights and other large blocks travel.</summary>
+    public ClusterLane Lane { get; init; } = new();
+
     /// <summary>Names of all roles that a node may have.</summary>
     public static IReadOnlyList<string> RoleNames { get; } = ["coordinator", "rollout", "reference", "critic", "reward", "trainer"];
+
+    /// <summary>What is said to those who have two nodes.</summary>
+    public const string TwoNodes =
+        "Two nodes are up, and a cluster of two cannot survive the loss of its oldest node (in Akka's terms, the one with the lower address): the other cannot tell it from a cut network, and ends too. "
+        + "Start a third node; it may have any role.";
 
     /// <summary>What a role asks for.</summary>
     public RoleNodes Of(string role) => Roles.GetValueOrDefault(role) ?? new RoleNodes();

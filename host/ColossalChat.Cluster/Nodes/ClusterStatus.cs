@@ -19,9 +19,10 @@ public sealed record ClusterStatus(DateTimeOffset Time, string Coordinator, long
 /// <param name="IsReachable">Heartbeats come from it.</param>
 /// <param name="IsLeaving">It was asked to go.</param>
 /// <param name="LastHeard">When it last answered, UTC.</param>
+/// <param name="ClockAhead">Seconds by which its clock was ahead of the coordinator's then; negative when it was behind.</param>
 /// <param name="Queues">What it hosts, with the calls that wait.</param>
 public sealed record NodeStatus(
-    string Name, string Host, IReadOnlyList<string> Roles, string Version, bool IsReachable, bool IsLeaving, DateTimeOffset LastHeard, IReadOnlyDictionary<string, double> Queues);
+    string Name, string Host, IReadOnlyList<string> Roles, string Version, bool IsReachable, bool IsLeaving, DateTimeOffset LastHeard, double ClockAhead, IReadOnlyDictionary<string, double> Queues);
 
 /// <summary>
 /// The status in the run folder, which the coordinator writes every second: whoever sees the folder sees the cluster, without

@@ -15,10 +15,11 @@ internal sealed class SpreadRunActor : RunActor
     private readonly RunPlaces _places;
     private RunState? _from;
     private readonly HashSet<string> _leaving = [];
-    private readonly Dictionary<string, (DateTimeOffset Heard, IReadOnlyDictionary<string, double> Hosted)> _heard = [];
+    private readonly Dictionary<string, (DateTimeOffset Heard, double ClockAhead, IReadOnlyDictionary<string, double> Hosted)> _heard = [];
     private readonly ClusterStatusFile _status;
     private CancellationTokenRegistration _onStop;
     private bool _isWaiting;
+    private bool _areTwo;
     private string _lastMissing = "";
 
     public SpreadRunActor(RunDefinition definition, SpreadOptions spread, TaskCompletionSource<RunEnd> end, CancellationToken stop)
@@ -31,7 +32,7 @@ internal sealed class SpreadRunActor : RunActor
         Receive<NodeSilent>(silent => Lose(silent.Node, isGone: false));
         Receive<NodeGone>(gone => Lose(gone.Node, isGone: true));
         Receive<NodeLeaving>(leaving => Release(leaving.Node));
-        Receive<NodeReported>(reported => _heard[reported.Node] = (DateTimeOffset.UtcNow, reported.Hosted));
+        Receive<NodeReported>(reported => _heard[reported.Node] = (DateTimeOffset.UtcNow, (reported.Clock - DateTimeOffset.UtcNow).TotalSeconds, reported.Hosted));
         Receive<NodeAskedToLeave>(asked => Sender.Tell(AskToLeave(asked.Node)));
         Receive<Beat>(_ => _status.Write(Status()));
         Receive<StopWanted>(_ => InterruptIfWaiting());
@@ -104,7 +105,17 @@ internal sealed class SpreadRunActor : RunActor
         Timers.Cancel(Wait);
         Note("nodes", "Roles are placed: " + string.Join(", ", _places.Nodes.Select(node => (node.Card.Name, Slots: _places.SlotsOn(node.Card.Name)))
             .Where(node => node.Slots.Count > 0).Select(node => $"{string.Join(' ', node.Slots)} on {node.Name}")) + ".");
+        WarnOfTwo();
         StartAttempt(_from, placement.Slots, placement.Meet);
+    }
+
+    // Not while nodes are still coming.
+    private void WarnOfTwo()
+    {
+        var areTwo = _places.Nodes.Count() == 2;
+        if (areTwo && !_areTwo)
+            Note("warning", ClusterOptions.TwoNodes);
+        _areTwo = areTwo;
     }
 
     private void Come(NodeCame came)
@@ -129,9 +140,13 @@ internal sealed class SpreadRunActor : RunActor
 
         _places.Set(came.Node);
         if (_isWaiting)
+        {
             TryStart();
-        else
-            Extend();
+            return;
+        }
+
+        WarnOfTwo();
+        Extend();
     }
 
     private void Lose(string name, bool isGone)
@@ -145,6 +160,7 @@ internal sealed class SpreadRunActor : RunActor
             _places.Set(node with { IsReachable = false });
         if (_isWaiting || IsClosing)
             return;
+        WarnOfTwo();
         TakeAway(node, "is lost");
         if (isGone && _places.SlotsOn(name) is { Count: > 0 } kept)
             Rewind($"Node {name} is gone with {string.Join(", ", kept)}.");
@@ -240,6 +256,7 @@ internal sealed class SpreadRunActor : RunActor
         [.. _places.Nodes.Select(node => new NodeStatus(
             node.Card.Name, node.Card.Host, node.Card.Roles, node.Card.Versions.GetValueOrDefault("program", ""), node.IsReachable, node.IsLeaving,
             _heard.TryGetValue(node.Card.Name, out var heard) ? heard.Heard : default,
+            heard.ClockAhead,
             _places.SlotsOn(node.Card.Name).ToDictionary(slot => slot, slot => heard.Hosted?.GetValueOrDefault(slot) ?? 0)))]);
 
     private sealed record WaitedLongEnough;

@@ -1,12 +1,29 @@
 using System.Globalization;
 using System.Text.Json;
 using ColossalChat.Contracts;
+using ColossalChat.Host.Config;
 using ColossalChat.Host.Node;
+using ColossalChat.Host.Nodes;
 using ColossalChat.Host.Runs;
 
 namespace ColossalChat.Host.Commands;
 
-/// <summary>Options of <c>doctor</c> and <c>env</c>.</summary>
+/// <summary>Options of <c>doctor</c>.</summary>
+internal sealed record DoctorOptions
+{
+    [CliArgument(0)]
+    [CliHelp("Configuration of a run, to look at this machine and the run's nodes with its eyes.")]
+    public string File { get; init; } = "";
+
+    [CliArgument(1)]
+    [CliHelp("Settings key=value over the file.")]
+    public IReadOnlyList<string> Settings { get; init; } = [];
+
+    [CliHelp("One JSON document.")]
+    public bool Json { get; init; }
+}
+
+/// <summary>Options of <c>env</c>.</summary>
 internal sealed record JsonOptions
 {
     [CliHelp("One JSON document.")]
@@ -17,27 +34,47 @@ internal sealed record JsonOptions
 /// <param name="Name">What.</param>
 /// <param name="IsGood">Whether training and chat can work with it.</param>
 /// <param name="Detail">What was found, and the next step when it is not good.</param>
-internal sealed record Finding(string Name, bool IsGood, string Detail);
+/// <param name="IsWarning">It works, and somebody should look at it.</param>
+internal sealed record Finding(string Name, bool IsGood, string Detail, bool IsWarning = false);
 
 /// <summary>Looks for what keeps the program from working.</summary>
-internal sealed class DoctorCommand(HostServices host) : CliCommand<JsonOptions>
+internal sealed class DoctorCommand(HostServices host) : CliCommand<DoctorOptions>
 {
     private const long SmallestMemory = 4L << 30;
     private const long SmallestDisk = 2L << 30;
 
     public override string Path => "doctor";
 
-    public override string Summary => "Check that plugins load, the native library works, and cores, memory and disk suffice.";
+    public override string Summary => "Check that plugins load, the native library works, and cores, memory and disk suffice; with a file, the nodes of its run too.";
 
-    protected override async Task<ExitCode> RunAsync(JsonOptions options, CliContext context, CancellationToken cancel)
+    protected override async Task<ExitCode> RunAsync(DoctorOptions options, CliContext context, CancellationToken cancel)
     {
-        Finding[] findings = [.. Plugins(), NativeLibrary(), Cores(), Memory(), Disk()];
+        Finding[] findings = [.. Plugins(), NativeLibrary(), Cores(), Memory(), Disk(), .. await OfRunAsync(options, cancel).ConfigureAwait(false)];
         if (options.Json)
             await context.Out.WriteLineAsync(JsonSerializer.Serialize(findings, JsonLines.Format)).ConfigureAwait(false);
         else
             foreach (var finding in findings)
-                await context.Out.WriteLineAsync($"{(finding.IsGood ? "ok " : "BAD")} {finding.Name}: {finding.Detail}").ConfigureAwait(false);
+                await context.Out.WriteLineAsync($"{(finding.IsWarning ? "WARN" : finding.IsGood ? "ok  " : "BAD ")} {finding.Name}: {finding.Detail}").ConfigureAwait(false);
         return findings.All(finding => finding.IsGood) ? ExitCode.Ok : ExitCode.Failed;
+    }
+
+    private async Task<IReadOnlyList<Finding>> OfRunAsync(DoctorOptions options, CancellationToken cancel)
+    {
+        if (options.File.Length == 0)
+            return [];
+        var config = ConfigLoader.LoadFile(options.File, options.Settings);
+        using var plugins = host.CatalogFor(RunBinder.PluginsOf(config));
+        var (bound, problems) = RunBinder.TryBind(config, plugins.Catalog);
+        var findings = problems.Select(problem => new Finding("configuration", false, problem.ToString())).ToList();
+        if (bound is null)
+            return findings;
+        if (problems.Count == 0)
+            findings.Add(new Finding("configuration", true, $"{options.File}: stage {bound.Settings.Stage.Name}"));
+        if (bound.Settings.Run.Name.Length == 0)
+            findings.Add(new Finding("run folder", true, "run.name is empty, which nodes need to write into one folder; nothing of a cluster was looked at", IsWarning: true));
+        else
+            findings.AddRange(await new ClusterDoctor(bound, DateTimeOffset.UtcNow).LookAsync(cancel).ConfigureAwait(false));
+        return findings;
     }
 
     private IEnumerable<Finding> Plugins()

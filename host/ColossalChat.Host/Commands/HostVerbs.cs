@@ -14,6 +14,9 @@ internal static class HostVerbs
     [
         new TrainCommand(host),
         new NodeCommand(host),
+        new ClusterStatusCommand(),
+        new ClusterLeaveCommand(),
+        new ClusterStopCommand(),
         new RankCommand(host),
         new ConfigValidateCommand(host),
         new ConfigPrintCommand(host),

@@ -23,8 +23,6 @@ internal sealed record PluginSwapOptions
 /// <summary>Asks a run that is going on to exchange one of its plugins, and waits for what became of it.</summary>
 internal sealed class PluginSwapCommand : CliCommand<PluginSwapOptions>
 {
-    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
-
     public override string Path => "plugin swap";
 
     public override string Summary => "Exchange a plugin of a run that is going on; it is rolled back when it does not stand its trial.";
@@ -34,35 +32,14 @@ internal sealed class PluginSwapCommand : CliCommand<PluginSwapOptions>
         var run = new RunFolder(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(options.Run)));
         if (!run.Marks.Any(File.Exists))
             throw new UserErrorException($"--run {options.Run} is no folder of a run; `colossalchat run list` shows those that are there.", ExitCode.NotFound);
-        if (!run.IsHeld())
+        var going = new GoingRun(run);
+        if (!await going.IsGoingOnAsync(cancel).ConfigureAwait(false))
             throw new UserErrorException($"The run in {run.Path} is not going on. Put the new version into its plugin folder, then start or resume it.", ExitCode.NotFound);
         var folder = PluginCopies.Find(options.Name, options.Folder);
-        var id = RunControl.Post(run.Path, new ControlRequest(
-            RunControl.Swap, new Dictionary<string, string> { [RunControl.Plugin] = options.Name, [RunControl.Folder] = folder }));
-        await context.Error.WriteLineAsync($"asked the run in {run.Path}; it answers after the running iteration").ConfigureAwait(false);
-        try
-        {
-            var answer = await AnswerAsync(run, id, cancel).ConfigureAwait(false);
-            await context.Out.WriteLineAsync(answer.Message).ConfigureAwait(false);
-            return answer.ExitCode;
-        }
-        finally
-        {
-            RunControl.Withdraw(run.Path, id);
-        }
-    }
-
-    private static async Task<ControlAnswer> AnswerAsync(RunFolder run, string id, CancellationToken cancel)
-    {
-        while (true)
-        {
-            // Held before looking: a run that ended in between has answered.
-            var isHeld = run.IsHeld();
-            if (RunControl.TakeAnswer(run.Path, id) is { } answer)
-                return answer;
-            if (!isHeld)
-                throw new UserErrorException($"The run in {run.Path} ended and did not answer; the plugin was not exchanged.", ExitCode.NotFound);
-            await Task.Delay(s_look, cancel).ConfigureAwait(false);
-        }
+        var request = new ControlRequest(RunControl.Swap, new Dictionary<string, string> { [RunControl.Plugin] = options.Name, [RunControl.Folder] = folder });
+        var answer = await going.AskAsync(
+            request, () => context.Error.WriteLineAsync($"asked the run in {run.Path}; it answers after the running iteration"), "the plugin was not exchanged", cancel).ConfigureAwait(false);
+        await context.Out.WriteLineAsync(answer.Message).ConfigureAwait(false);
+        return answer.ExitCode;
     }
 }

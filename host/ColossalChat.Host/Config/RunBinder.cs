@@ -1,6 +1,7 @@
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 using ColossalChat.Host.Node;
+using ColossalChat.Host.Runs;
 using ColossalChat.PluginHost;
 
 namespace ColossalChat.Host.Config;
@@ -19,12 +20,17 @@ internal sealed record BoundRun(RunSettings Settings, StagePlan Plan, LoadedConf
     {
         var root = new OrderedDictionary<string, ConfigNode>
         {
-            [ConfigLoader.Root] = new SettingsTree(Catalog).Of(Settings, ConfigLoader.Root, Config.Section(ConfigLoader.Root)),
+            [ConfigLoader.Root] = new SettingsTree(Catalog).Of(WithoutSecrets(Settings), ConfigLoader.Root, Config.Section(ConfigLoader.Root)),
         };
         if (Config.Root.Children.TryGetValue(ConfigLoader.Akka, out var akka))
             root[ConfigLoader.Akka] = akka;
         return HoconWriter.Write(new ConfigSection("", ConfigLoader.DefaultPlace, root), withOrigins);
     }
+
+    // What is written down is read by more people than may know a password; nodes read it where they were given it.
+    private static RunSettings WithoutSecrets(RunSettings settings) => settings.Cluster.Tls.Password.Length == 0
+        ? settings
+        : settings with { Cluster = settings.Cluster with { Tls = settings.Cluster.Tls with { Password = "" } } };
 }
 
 /// <summary>Turns a loaded configuration into settings, and reports everything wrong with it together.</summary>
@@ -51,18 +57,39 @@ internal static class RunBinder
             ? pins.Children.Where(pin => pin.Value is ConfigValue).ToDictionary(pin => pin.Key, pin => ((ConfigValue)pin.Value).Text)
             : new Dictionary<string, string>();
 
-    private static PluginSettings PluginsOf(LoadedConfig config, List<ConfigProblem> problems)
+    private static PluginSettings PluginsOf(LoadedConfig config, List<ConfigProblem> problems) => SectionOf<PluginSettings>(config, "plugins", problems);
+
+    /// <summary>Folder of the run that nodes with this configuration work on; no plugin is loaded for it.</summary>
+    /// <exception cref="UserErrorException">Something in section <c>run</c> is wrong, or the run has no name.</exception>
+    public static RunFolder RunFolderOf(LoadedConfig config)
     {
-        if (!config.Section(ConfigLoader.Root).Children.TryGetValue("plugins", out var plugins))
-            return new PluginSettings();
-        if (plugins is not ConfigSection section)
+        var problems = new List<ConfigProblem>();
+        var run = SectionOf<RunFolderSettings>(config, "run", problems);
+        if (problems.Count > 0)
+            throw Invalid(problems);
+        return RunFolderOf(run);
+    }
+
+    /// <summary>Folder of the run that nodes with these settings work on.</summary>
+    /// <exception cref="UserErrorException">The run has no name.</exception>
+    public static RunFolder RunFolderOf(RunFolderSettings run) => run.Name.Length > 0
+        ? new RunFolder(Path.Combine(run.Folder, run.Name))
+        : throw new UserErrorException("run.name is empty; all nodes of a run write into one folder, so give it a name.");
+
+    // A section that needs no plugins.
+    private static T SectionOf<T>(LoadedConfig config, string key, List<ConfigProblem> problems)
+        where T : class, new()
+    {
+        if (!config.Section(ConfigLoader.Root).Children.TryGetValue(key, out var node))
+            return new T();
+        if (node is not ConfigSection section)
         {
-            problems.Add(new ConfigProblem(plugins.Path, plugins.Location, "this must be a section; write { } around its keys."));
-            return new PluginSettings();
+            problems.Add(new ConfigProblem(node.Path, node.Location, "this must be a section; write { } around its keys."));
+            return new T();
         }
 
         using var none = PluginCatalog.Load([], new Dictionary<string, string>(), _ => { });
-        return OptionsBinder.Bind<PluginSettings>(section, none, problems) ?? new PluginSettings();
+        return OptionsBinder.Bind<T>(section, none, problems) ?? new T();
     }
 
     /// <summary>Binds and checks.</summary>

@@ -19,7 +19,7 @@ internal static class NodeCards
     {
         var versions = VersionsOf(bound);
         return new NodeCard(
-            name, roles, Hash(SharedGround.Describe())[..16], host, FreePort(host), Hash(string.Join('\n', versions.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key} {entry.Value}"))), versions, DateTimeOffset.UtcNow);
+            name, roles, Machine(), host, FreePort(host), Hash(string.Join('\n', versions.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key} {entry.Value}"))), versions, DateTimeOffset.UtcNow);
     }
 
     /// <summary>What nodes of one run must have in common.</summary>
@@ -33,6 +33,9 @@ internal static class NodeCards
         versions["configuration"] = Hash(string.Join('\n', settings))[..12];
         return versions;
     }
+
+    /// <summary>Tells processes that share memory with this one from all others.</summary>
+    public static string Machine() => Hash(SharedGround.Describe())[..16];
 
     private static int FreePort(string host)
     {

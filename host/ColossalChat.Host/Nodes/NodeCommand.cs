@@ -33,8 +33,7 @@ internal sealed class NodeCommand(HostServices host) : CliCommand<NodeOptions>
         var config = ConfigLoader.LoadFile(options.File, options.Settings);
         using var plugins = host.CatalogFor(RunBinder.PluginsOf(config));
         var bound = RunBinder.Bind(config, plugins.Catalog);
-        if (bound.Settings.Run.Name.Length == 0)
-            throw new UserErrorException("run.name is empty; all nodes of a run write into one folder, so give it a name.");
+        _ = RunBinder.RunFolderOf(bound.Settings.Run);
         using var going = host.BeginRun();
         var over = await new NodeRunner(host, bound, roles).RunAsync(cancel).ConfigureAwait(false);
         await context.Out.WriteLineAsync(over.Message).ConfigureAwait(false);

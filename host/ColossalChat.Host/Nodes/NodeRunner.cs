@@ -17,8 +17,9 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
     private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RunBinding _binding = new(bound);
     private readonly DateTimeOffset _began = DateTimeOffset.UtcNow;
+    private volatile bool _wasMember;
 
-    private RunFolder Folder => new(Path.Combine(bound.Settings.Run.Folder, bound.Settings.Run.Name));
+    private RunFolder Folder => RunBinder.RunFolderOf(bound.Settings.Run);
 
     /// <summary>Joins, hosts, and leaves when the run has ended or the user wants it.</summary>
     public async Task<RunOver> RunAsync(CancellationToken cancel)
@@ -30,7 +31,11 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"), telemetry.JsonLog ? Path.Combine(own, "log.jsonl") : null, name);
         await using var told = (await NodeTelemetry.StartAsync(telemetry, new RunFolder(own), Folder.IdentityFor(telemetry), name, log).ConfigureAwait(false)).ConfigureAwait(false);
         var network = NodeNetwork.Of(bound);
-        using var lane = new NetworkBlobLane(new LaneSettings { Host = network.Host, SpillFolder = own }, log);
+        var cluster = bound.Settings.Cluster;
+        if (NodeTls.RiskOf(cluster, network) is { } risk)
+            log.Warning(risk);
+        using var identity = NodeTls.FilesOf(cluster.Tls)?.Load(log.Warning);
+        using var lane = new NetworkBlobLane(NodeTls.LaneOf(cluster, network, own), log);
         NodeContext NewContext() => new(NodeSetup.Of(_binding, Folder.Path, log) with
         {
             NodeName = name,
@@ -39,16 +44,19 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             ReadersAreElsewhere = true,
         });
         using var node = NewContext();
-        using var ranks = TrainerRanks.OfNode(_binding, node, NewContext);
-        var system = ActorSystem.Create(bound.Settings.Cluster.Name, NodeNetwork.SystemSetup(bound.Config, roles, log));
+        using var ranks = TrainerRanks.OfNode(_binding, node, NewContext, identity);
+        var system = ActorSystem.Create(cluster.Name, NodeNetwork.SystemSetup(bound.Config, roles, identity, log));
         try
         {
             var card = NodeCards.Of(bound, name, roles, network.Host);
             var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason));
             var definition = new NodeDefinition { Card = card, Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
             using var address = NodeAddresses.Leave(Folder.Path, name, Akka.Cluster.Cluster.Get(system).SelfAddress.ToString());
+            using var record = new NodeRecord(card, address.Own, lane.Port, identity?.Certificate.Subject ?? "", identity?.Certificate.NotAfter.ToUniversalTime()).Leave(Folder.Path);
+            WatchMembership(system, log);
+            var known = NodeAddresses.Of(Folder.Path).Where(other => other != address.Own).ToArray();
             var handle = RunNodes.Start(
-                system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, NodeAddresses.Of(Folder.Path)));
+                system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, identity is null ? known : NodeTls.Trusted(known, identity)));
             log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
             using var leaving = cancel.Register(handle.Leave);
             using var watch = new Timer(_ => LookForEnd(log), null, s_look, s_look);
@@ -60,15 +68,36 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         }
     }
 
+    private string WhyAlone(CoordinatedShutdown.Reason? reason)
+    {
+        if (!_wasMember)
+            return "No other node let this one in: are the seed nodes up, at these addresses, and are all certificates good (`colossalchat doctor FILE`)? The log says more.";
+        return reason?.GetType().Name == "TlsHandshakeFailureReason" // Not public in Akka.Remote.
+            ? "A connection to another node met no good certificate, or ended before it was shown; the log says which. Start this node again."
+            : "The others took this node for dead and go on without it; start it again.";
+    }
+
+    private void WatchMembership(ActorSystem system, NodeLog log)
+    {
+        var cluster = Akka.Cluster.Cluster.Get(system);
+        cluster.RegisterOnMemberUp(() =>
+        {
+            _wasMember = true;
+            if (cluster.State.Members.Count == 2)
+                log.Warning(ClusterOptions.TwoNodes);
+        });
+    }
+
     // The run ends for all; a node that leaves, or was taken for dead by the others, ends alone.
     private async Task<RunOver> EndAsync(ActorSystem system, CancellationToken cancel)
     {
+        var shutdown = CoordinatedShutdown.Get(system);
         await Task.WhenAny(_over.Task, system.WhenTerminated).ConfigureAwait(false);
         if (!_over.Task.IsCompleted)
             return cancel.IsCancellationRequested
                 ? new RunOver(ExitCode.Ok, "The node has left.")
-                : new RunOver(ExitCode.Failed, "The others took this node for dead and go on without it; start it again.");
-        await CoordinatedShutdown.Get(system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+                : new RunOver(ExitCode.Failed, WhyAlone(shutdown.ShutdownReason));
+        await shutdown.Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
         return await _over.Task.ConfigureAwait(false);
     }
 

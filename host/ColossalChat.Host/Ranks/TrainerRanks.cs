@@ -14,11 +14,12 @@ internal sealed class TrainerRanks : IDisposable
     private readonly NodeContext _node;
     private readonly Func<NodeContext> _newNode;
     private readonly RankProcesses? _processes;
+    private readonly TlsIdentity? _identity;
     private PeerLinks _peers;
 
-    private TrainerRanks(RunBinding binding, TrainerSettings trainer, NodeContext node, Func<NodeContext> newNode, RankProcesses? processes)
+    private TrainerRanks(RunBinding binding, TrainerSettings trainer, NodeContext node, Func<NodeContext> newNode, RankProcesses? processes, TlsIdentity? identity = null)
     {
-        (_layout, _binding, _node, _newNode, _processes) = (new RankLayout(trainer), binding, node, newNode, processes);
+        (_layout, _binding, _node, _newNode, _processes, _identity) = (new RankLayout(trainer), binding, node, newNode, processes, identity);
         _peers = processes is null ? node.Peers : PeerAddress.Open(processes.Address);
     }
 
@@ -39,12 +40,13 @@ internal sealed class TrainerRanks : IDisposable
     /// <param name="binding">The run.</param>
     /// <param name="node">The node of rank 0.</param>
     /// <param name="newNode">Makes a node for another rank.</param>
-    public static TrainerRanks OfNode(RunBinding binding, NodeContext node, Func<NodeContext> newNode) =>
-        new(binding, binding.Current.Settings.Trainer, node, newNode, null);
+    /// <param name="identity">For mutual TLS with ranks of other machines; null for none. The caller disposes it afterwards.</param>
+    public static TrainerRanks OfNode(RunBinding binding, NodeContext node, Func<NodeContext> newNode, TlsIdentity? identity) =>
+        new(binding, binding.Current.Settings.Trainer, node, newNode, null, identity);
 
     /// <summary>From now on ranks meet there.</summary>
     /// <param name="address">See <see cref="PeerAddress"/>.</param>
-    public void MeetAt(string address) => _peers = PeerAddress.Open(address);
+    public void MeetAt(string address) => _peers = PeerAddress.Open(address, _identity);
 
     /// <summary>Ranks of a run that is only looked at: rank 0 alone.</summary>
     public static TrainerRanks OfDryRun(RunBinding binding, NodeContext node) =>

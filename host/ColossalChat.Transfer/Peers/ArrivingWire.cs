@@ -30,14 +30,28 @@ internal sealed class ArrivingWire : IDisposable
 
     private void Greet(TlsIdentity identity)
     {
+        var from = From();
         try
         {
             _wire = TlsWire.AsCalled(_socket, identity, s_longest);
         }
-        catch (IOException)
+        catch (IOException error)
         {
             // A stranger, or a rank whose certificate is not good; it learns so itself.
+            identity.Remark?.Invoke($"A connection from {from} to where trainer ranks meet was refused: {error.Message}");
             _hasFailed = true;
+        }
+    }
+
+    private string From()
+    {
+        try
+        {
+            return _socket.RemoteEndPoint?.ToString() ?? "?";
+        }
+        catch (SocketException)
+        {
+            return "somebody who has left"; // Its greeting says so too.
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -26,6 +27,9 @@ public sealed class TlsIdentity : IDisposable
 
     /// <summary>The certificate and those that lead to its authority, as it is shown to others.</summary>
     internal SslStreamCertificateContext? Context { get; }
+
+    /// <summary>Told who was refused by ranks that wait for others; null for nobody.</summary>
+    internal Action<string>? Remark { get; set; }
 
     /// <summary>The rules for other nodes' certificates: these authorities, no look-ups.</summary>
     public X509ChainPolicy Policy()
@@ -76,6 +80,25 @@ public sealed class TlsIdentity : IDisposable
         return reasons.Any(reason => reason is X509ChainStatusFlags.PartialChain or X509ChainStatusFlags.UntrustedRoot or X509ChainStatusFlags.NotSignatureValid)
             ? $"{known.Subject}, issued by {known.Issuer}, does not come from one of our authorities."
             : $"{known.Subject} is not valid: {string.Join(", ", reasons)}.";
+    }
+
+    /// <summary>Calls somebody for a moment: true when he answers with a certificate that we trust.</summary>
+    /// <param name="host">Name or address.</param>
+    /// <param name="port">1 to 65535.</param>
+    /// <param name="longest">Longest wait for the connection, and as long again for the greeting.</param>
+    public bool Meets(string host, int port, TimeSpan longest)
+    {
+        try
+        {
+            if (SocketBytes.Connect(new IPEndPoint(LaneDial.Resolve(host), port), new Deadline(longest)) is not { } socket)
+                return false;
+            TlsWire.AsCaller(socket, host, this, longest).Dispose();
+            return true;
+        }
+        catch (IOException)
+        {
+            return false; // A stranger, or somebody who speaks no TLS, or whose name is not known any more.
+        }
     }
 
     /// <inheritdoc/>

@@ -24,12 +24,17 @@ public sealed record TlsSettings
     public IEnumerable<string> Problems() => Inspect().Problems;
 
     /// <summary>Reads the files.</summary>
+    /// <param name="remark">Told who was refused where nobody else tells it; null for nobody.</param>
     /// <exception cref="UserErrorException">Something is wrong; the message has all problems.</exception>
-    public TlsIdentity Load()
+    public TlsIdentity Load(Action<string>? remark = null)
     {
         var (identity, problems) = Read(TimeProvider.System);
         if (identity is not null && problems.Count == 0)
+        {
+            identity.Remark = remark;
             return identity;
+        }
+
         identity?.Dispose();
         throw new UserErrorException(string.Join(' ', problems));
     }

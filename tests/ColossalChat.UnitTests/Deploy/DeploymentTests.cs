@@ -2,7 +2,6 @@ using System.Diagnostics;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Cli;
 using ColossalChat.Host.Config;
-using ColossalChat.Host.Nodes;
 using ColossalChat.UnitTests.Host;
 using Xunit;
 
@@ -179,7 +178,21 @@ public sealed class DeploymentTests
         }
     }
 
-    [RolesFact]
+    [Fact]
+    public void The_line_that_switches_TLS_on_names_the_files_of_the_secret()
+    {
+        var text = File.ReadAllText(Path.Combine(s_folder, "cluster.hocon"));
+        var config = ConfigLoader.Load(text.Replace("# tls {", "tls {", StringComparison.Ordinal), "cluster.hocon", [], UnitEnvironment(), new MemoryFiles(("run.hocon", "colossalchat { }")));
+        var files = ((string[])["certificate", "key", "authorities"]).Select(key => config.At($"colossalchat.cluster.tls.{key}")).ToArray();
+
+        Assert.Equal("", config.Lines());
+        var mount = Workloads[0]["spec"]["template"]["spec"]["containers"].Items[0]["volumeMounts"].Items.Single(mount => mount["name"].Text == "certificates")["mountPath"].Text;
+        Assert.All(files, file => Assert.Equal(mount, Path.GetDirectoryName(file)));
+        var made = File.ReadAllText(Path.Combine(s_folder, "kubernetes", "shared.yaml"));
+        Assert.All(files, file => Assert.Contains($"--from-file={Path.GetFileName(file)}", made, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Every_command_line_is_one_of_the_program()
     {
         var services = YamlFile.Read(s_compose)[0]["services"];
@@ -229,11 +242,5 @@ public sealed class DeploymentTests
     private sealed class SystemdFactAttribute : FactAttribute
     {
         public SystemdFactAttribute() => Skip = File.Exists("/usr/bin/systemd-analyze") ? null! : "needs systemd-analyze";
-    }
-
-    [AttributeUsage(AttributeTargets.Method)]
-    private sealed class RolesFactAttribute : FactAttribute
-    {
-        public RolesFactAttribute() => Skip = typeof(NodeOptions).GetProperty("Roles") is not null ? null! : "the verb node has no --roles yet";
     }
 }

@@ -1,3 +1,4 @@
+using ColossalChat.Cluster;
 using ColossalChat.PluginHost;
 using ColossalChat.Host.Config;
 using Xunit;
@@ -102,11 +103,15 @@ public sealed class RunBinderTests
         var (bound, problems) = RunBinder.TryBind(config, ShippedPlugins.Catalog);
 
         Assert.Equal("", string.Join('\n', problems));
+        Assert.Equal(new ClusterOptions() with { Roles = bound!.Settings.Cluster.Roles }, bound.Settings.Cluster);
         var written = MemoryFiles.Load(File.ReadAllText(file));
         var missing = RunSettings.Keys.Where(key => written.Node($"colossalchat.{key}") is null)
-            .Concat(NamedBy(bound!.Settings.Run, "run", written))
+            .Concat(NamedBy(bound.Settings.Run, "run", written))
             .Concat(NamedBy(bound.Settings.Flow, "flow", written))
             .Concat(NamedBy(bound.Settings.Telemetry, "telemetry", written))
+            .Concat(NamedBy(bound.Settings.Cluster, "cluster", written))
+            .Concat(NamedBy(bound.Settings.Cluster.Tls, "cluster.tls", written))
+            .Concat(NamedBy(bound.Settings.Cluster.Lane, "cluster.lane", written))
             .Concat(NamedBy(bound.Settings.Stage.Options!, "stage", written))
             .Concat(NamedBy(bound.Settings.Roles.Rollout!.Options!, "roles.rollout", written))
             .Concat(NamedBy(bound.Settings.Roles.Experience!.Options!, "roles.experience", written))

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using ColossalChat.Contracts;
+using ColossalChat.Tests;
 using ColossalChat.Transfer;
 using Xunit;
 

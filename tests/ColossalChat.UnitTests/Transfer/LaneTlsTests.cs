@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using ColossalChat.Contracts;
+using ColossalChat.Tests;
 using ColossalChat.Transfer;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ColossalChat.Contracts;
+using ColossalChat.Tests;
 using ColossalChat.Transfer;
 
 namespace ColossalChat.UnitTests.Transfer;

@@ -1,4 +1,5 @@
 using ColossalChat.Contracts;
+using ColossalChat.Tests;
 using ColossalChat.Transfer;
 using Xunit;
 
@@ -39,7 +40,7 @@ public sealed class TlsSettingsTests : IDisposable
         var settings = _files.Node("node", from, to);
 
         Assert.Contains(reason, Assert.Single(settings.Problems()), StringComparison.Ordinal);
-        Assert.Contains(reason, Assert.Throws<UserErrorException>(settings.Load).Message, StringComparison.Ordinal);
+        Assert.Contains(reason, Assert.Throws<UserErrorException>(() => settings.Load()).Message, StringComparison.Ordinal);
         Assert.False(settings.Inspect().IsChainGood);
     }
 

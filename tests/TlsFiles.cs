@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using ColossalChat.Transfer;
 
-namespace ColossalChat.UnitTests.Transfer;
+namespace ColossalChat.Tests;
 
 /// <summary>An authority of a test, and certificates that it signs; files in a folder of their own.</summary>
 internal sealed class TlsFiles : IDisposable
