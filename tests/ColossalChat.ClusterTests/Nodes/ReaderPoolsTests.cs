@@ -1,4 +1,3 @@
-using Akka.Actor;
 using Akka.Configuration;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
@@ -42,7 +41,7 @@ public sealed class ReaderPoolsTests : TestKit
         Open("rollout.2", second);
         _pools.Loaded(Weights("rollout.1", 1));
         _pools.Loaded(Weights("rollout.2", 1));
-        Assert.Equal(1, _prompts.ExpectMsg<PoolsChanged>().Pools.Rollouts.Count);
+        Assert.Single(_prompts.ExpectMsg<PoolsChanged>().Pools.Rollouts);
         Assert.Equal(2, _prompts.ExpectMsg<PoolsChanged>().Pools.Rollouts.Count);
 
         // Weights of iteration 2 are published to the first two; nobody has said yet that they have them.

@@ -60,17 +60,17 @@ public sealed class SpreadStatusTests : IAsyncLifetime, IDisposable, IRunObserve
         Assert.Contains("rollout.1", node.Queues.Keys);
     }
 
-    public void Started(long firstIteration, long iterations)
+    void IRunObserver.Started(long firstIteration, long iterations)
     {
         // Nothing of a run is looked at here but its notes.
     }
 
-    public void Reported(IterationReport report)
+    void IRunObserver.Reported(IterationReport report)
     {
         // Nothing of a run is looked at here but its notes.
     }
 
-    public void Noted(string kind, string message) => _notes.Writer.TryWrite((kind, message));
+    void IRunObserver.Noted(string kind, string message) => _notes.Writer.TryWrite((kind, message));
 
     private readonly List<(string Kind, string Message)> _seen = [];
 
