@@ -12,8 +12,8 @@ public sealed class PluginCopies(string root)
     private const int Tries = 5;
     private const int DigitsOfName = 16;
 
-    /// <summary>Folder that takes them.</summary>
-    public string Root { get; } = root;
+    /// <summary>Full path of the folder that takes them.</summary>
+    public string Root { get; } = Path.GetFullPath(root);
 
     /// <summary>Finds a plugin's folder.</summary>
     /// <param name="plugin">Name of the plugin.</param>

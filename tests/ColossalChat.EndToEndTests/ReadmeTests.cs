@@ -125,12 +125,14 @@ public sealed partial class ReadmeTests
             dotnet build -c Release -v q -nologo MyReward -o my-plugins/MyReward
             set -m
             {lines[0]}
+            trap "kill -INT -- -$! || true" EXIT
             for i in $(seq 900); do [ -s runs/mine/metrics.jsonl ] && break; sleep 0.1; done
             {lines[1]} -v q -nologo
             {lines[2]} | tee answer.txt
             grep -q 'MyReward 1.0.0 -> 1.1.0' answer.txt
             kill -INT -- -$!
             wait $! || [ $? = 130 ]
+            trap - EXIT
             """);
     }
 

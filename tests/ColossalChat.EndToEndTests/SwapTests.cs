@@ -45,7 +45,7 @@ public sealed class SwapTests
         var root = Repository.NewFolder("swap-ranks");
         var versions = await Versions.BuildAsync(root, withBroken: true);
         var run = new TrainingRun(Path.Combine(root, "run"));
-        using var host = HostProcess.Start(Arguments(root, versions, "trainer.ranks=2", "trainer.processes=1"));
+        using var host = HostProcess.Start(Arguments(root, versions, "trainer.ranks=2", "trainer.processes=1", "roles.trainers.policy.engine.sharding=zero1", "roles.trainers.critic.engine.sharding=zero1"));
         WaitForIterations(host, run, 1);
 
         var (code, output) = Swap(run, "SampleLoss", versions.Losses[1]);

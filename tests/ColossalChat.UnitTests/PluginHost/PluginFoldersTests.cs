@@ -31,6 +31,14 @@ public sealed class PluginFoldersTests : IDisposable
     }
 
     [Fact]
+    public void A_copy_has_a_full_path_though_the_runs_folder_is_given_from_here()
+    {
+        var source = Folder("build", ("Mine.dll", "one"));
+        var copies = new PluginCopies(Path.GetRelativePath(Environment.CurrentDirectory, Path.Combine(_root, "copies")));
+        Assert.StartsWith(_root, copies.Take("Mine", source), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_copy_that_somebody_spoilt_is_refused()
     {
         var source = Folder("build", ("Mine.dll", "one"));
