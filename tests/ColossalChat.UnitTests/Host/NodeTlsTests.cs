@@ -62,7 +62,7 @@ public sealed class NodeTlsTests : IAsyncLifetime, IDisposable
 
         // It believes whatever it is shown; what counts is that the first does not believe it.
         var stranger = Start(NodeNetwork.SystemSetup(MemoryFiles.Load(""), ["coordinator"], null, new LogLines())
-            .And(BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString(NodeTls.Hocon + "\nakka.stdout-loglevel = OFF\nakka.loglevel = OFF").WithFallback(ConfigurationFactory.ParseString(NodeHocon.Settings + RunHocon.Dispatchers))))
+            .And(BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString(NodeTls.Hocon + "\nakka.stdout-loglevel = OFF\nakka.loglevel = OFF").WithFallback(ConfigurationFactory.ParseString(NodeHocon.Settings)).WithFallback(ConfigurationFactory.ParseString(RunHocon.Dispatchers))))
             .And(new DotNettySslSetup(certificate, suppressValidation: true, requireMutualAuthentication: true)));
         AkkaCluster.Get(stranger).JoinSeedNodes([AkkaCluster.Get(first).SelfAddress]);
 
