@@ -24,7 +24,8 @@ public sealed class ChaosBench(int iterations)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(4);
     private readonly Dictionary<string, TrainingRun> _undisturbed = [];
-    private string? _plugins;
+    private Task<string>? _building;
+    private string _plugins = "";
 
     /// <summary>Folder of all runs.</summary>
     public string Root { get; } = Repository.NewFolder("chaos");
@@ -41,7 +42,7 @@ public sealed class ChaosBench(int iterations)
     private async Task<ChaosResult> DisturbAsync(ChaosPlan plan)
     {
         if (plan.IsPlugin)
-            _plugins ??= await BuildPluginAsync();
+            _plugins = await (_building ??= BuildPluginAsync());
         var (name, marker) = ($"run-{plan.Number}", Path.Combine(Root, $"run-{plan.Number}-happened"));
         string[] settings = [.. Settings, .. Rewards(plan, marker)];
         using var network = plan.Kind == FaultKind.Cut ? new CutNetwork([.. ClusterRun.Six.Select(node => node.Name)]) : null;
