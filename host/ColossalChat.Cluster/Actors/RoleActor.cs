@@ -171,6 +171,7 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
         _answered?.Remember(running.Call, done.Result, done.Took);
         running.Call.Done(done.Result, done.Took);
         StartNext();
+        SetQueue();
     }
 
     private void GiveUp(long ticket)

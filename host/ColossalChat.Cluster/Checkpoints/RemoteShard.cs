@@ -12,6 +12,7 @@ internal sealed class RemoteShard(ShardCaptured shard, ActorSystem system, Cance
     // A node that is gone is noticed long before, and the attempt ends with it; this is for one that hangs.
     private static readonly TimeSpan Silence = TimeSpan.FromMinutes(30);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Again = TimeSpan.FromSeconds(2);
 
     /// <summary>Which copy of the attempt.</summary>
     public long Number => shard.Number;
@@ -30,23 +31,28 @@ internal sealed class RemoteShard(ShardCaptured shard, ActorSystem system, Cance
     /// <inheritdoc/>
     public WrittenFile? Write(string dataFile, string indexFile, ReadOnlySpan<byte> index)
     {
-        using var inbox = Inbox.Create(system);
-        inbox.Send(shard.Keeper, new WriteShard(shard.Number, Path.GetFullPath(dataFile), Path.GetFullPath(indexFile), index.ToArray()));
-        for (var waited = TimeSpan.Zero; waited < Silence && !cancel.IsCancellationRequested; waited += Look)
+        var request = new WriteShard(shard.Number, Path.GetFullPath(dataFile), Path.GetFullPath(indexFile), index.ToArray());
+        var answer = new Answer();
+        var ear = system.ActorOf(Props.Create(() => new Ear(answer)));
+        try
         {
-            try
+            for (var waited = TimeSpan.Zero; waited < Silence && !cancel.IsCancellationRequested; waited += Look)
             {
-                return inbox.Receive(Look) switch
-                {
-                    ShardWritten written => written.File,
-                    ShardNotWritten failed => throw new IOException(failed.Reason),
-                    var other => throw new IOException($"{shard.Slot} answered {other.GetType().Name} when it was to write its state."),
-                };
+                // The request or its answer may be lost; whoever has written it already only answers again.
+                if (waited.Ticks % Again.Ticks == 0)
+                    shard.Keeper.Tell(request, ear);
+                if (answer.Take(Look) is { } taken)
+                    return taken switch
+                    {
+                        ShardWritten written => written.File,
+                        ShardNotWritten failed => throw new IOException(failed.Reason),
+                        var other => throw new IOException($"{shard.Slot} answered {other.GetType().Name} when it was to write its state."),
+                    };
             }
-            catch (TimeoutException)
-            {
-                continue; // A large state takes its time; the attempt's end is looked for meanwhile.
-            }
+        }
+        finally
+        {
+            system.Stop(ear);
         }
 
         throw new IOException($"The node of {shard.Slot} did not write its state: it is gone.");
@@ -56,5 +62,37 @@ internal sealed class RemoteShard(ShardCaptured shard, ActorSystem system, Cance
     public void Dispose()
     {
         // The node frees its copy with the next one, or with the role.
+    }
+
+    // Between an actor and a thread that waits for the disk anyway. An Inbox would give an answer that comes when a wait ends
+    // to that wait, and nobody would have it.
+    private sealed class Answer
+    {
+        private readonly object _gate = new();
+        private object? _message;
+
+        public void Put(object message)
+        {
+            lock (_gate)
+            {
+                _message ??= message;
+                Monitor.PulseAll(_gate);
+            }
+        }
+
+        public object? Take(TimeSpan limit)
+        {
+            lock (_gate)
+            {
+                if (_message is null)
+                    Monitor.Wait(_gate, limit);
+                return _message;
+            }
+        }
+    }
+
+    private sealed class Ear : ReceiveActor
+    {
+        public Ear(Answer answer) => ReceiveAny(answer.Put);
     }
 }

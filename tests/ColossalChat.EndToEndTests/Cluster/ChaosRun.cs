@@ -24,16 +24,25 @@ public sealed class ChaosBench(int iterations)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(4);
     private readonly Dictionary<string, TrainingRun> _undisturbed = [];
-    private string? _plugins;
+    private Task<string>? _building;
+    private string _plugins = "";
 
     /// <summary>Folder of all runs.</summary>
     public string Root { get; } = Repository.NewFolder("chaos");
 
-    /// <summary>Carries out a plan.</summary>
+    /// <summary>Carries out a plan; what went wrong is kept to be looked at.</summary>
     public async Task<ChaosResult> RunAsync(ChaosPlan plan)
     {
+        var result = await DisturbAsync(plan);
+        if (result.Problem.Length == 0)
+            Directory.Delete(Path.Combine(Root, $"run-{plan.Number}"), recursive: true);
+        return result;
+    }
+
+    private async Task<ChaosResult> DisturbAsync(ChaosPlan plan)
+    {
         if (plan.IsPlugin)
-            _plugins ??= await BuildPluginAsync();
+            _plugins = await (_building ??= BuildPluginAsync());
         var (name, marker) = ($"run-{plan.Number}", Path.Combine(Root, $"run-{plan.Number}-happened"));
         string[] settings = [.. Settings, .. Rewards(plan, marker)];
         using var network = plan.Kind == FaultKind.Cut ? new CutNetwork([.. ClusterRun.Six.Select(node => node.Name)]) : null;
@@ -116,9 +125,7 @@ public sealed class ChaosBench(int iterations)
         DateTimeOffset? noticed = RunLog.Events(run.Folder, "restart").Concat(RunLog.Events(run.Folder, "resumed"))
             .Select(note => note.Time).Where(time => time > fault).Order().Cast<DateTimeOffset?>().FirstOrDefault();
         var after = reported.Where(line => line.Time > (noticed ?? fault)).Skip(noticed is null ? 1 : 0).Select(line => line.Time).DefaultIfEmpty(reported[^1].Time).First();
-        if (problems.Count == 0)
-            Directory.Delete(run.Folder, recursive: true);
-        else
+        if (problems.Count > 0)
             problems.Add(cluster.Story());
         return new ChaosResult(plan, after - fault, noticed - fault, string.Join("; ", problems));
     }

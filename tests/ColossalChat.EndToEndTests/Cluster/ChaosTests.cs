@@ -13,7 +13,7 @@ public sealed class ChaosTests
 
     [DataFact]
     [Trait("Category", "CI")]
-    public Task One_of_each_class_killed() => RunAsync([0, 1, 2], iterations: 6);
+    public Task One_of_each_class_killed() => RunAsync([0, 1, 2], iterations: 5);
 
     [DataFact]
     [Trait("Category", "Full")]

@@ -21,7 +21,7 @@ public sealed class NodeProcess : IDisposable
     private const string Wrapper = """
         log=$1 pause=$2; shift 2
         born=$(cut -d' ' -f22 "/proc/$$/stat")
-        ( cat > /dev/null; [ "$(cut -d' ' -f22 "/proc/$$/stat" 2> /dev/null)" = "$born" ] && kill -KILL $$ ) <&0 > /dev/null 2>&1 &
+        ( trap '' TERM INT HUP; cat > /dev/null; [ "$(cut -d' ' -f22 "/proc/$$/stat" 2> /dev/null)" = "$born" ] && kill -KILL $$ ) <&0 > /dev/null 2>&1 &
         sleep "$pause"
         exec "$@" < /dev/null >> "$log" 2>&1
         """;
@@ -92,6 +92,9 @@ public sealed class NodeProcess : IDisposable
         foreach (var word in (IEnumerable<string>)["-c", Wrapper, Name, Log, pause.ToString(CultureInfo.InvariantCulture), .. _command])
             start.ArgumentList.Add(word);
         start.Environment["COLOSSALCHAT_HOME"] = HostProcess.Home;
+
+        // Six processes share the cores of one machine: each with threads for all of them takes ten times as long to generate.
+        start.Environment["OMP_NUM_THREADS"] = "1";
         var process = new Process { StartInfo = start, EnableRaisingEvents = true };
         process.Exited += (_, _) => Ended(process);
         process.Start();

@@ -69,5 +69,5 @@ public sealed class Reward(FlakyOptions options, IScoringRole inner) : IScoringR
     }
 
     private static Ragged<float> Odd(Scores scores, float odd) =>
-        Ragged.Scalars<float>((float[])[odd, .. Enumerable.Range(1, scores.Values.Rows - 1).Select(row => scores.Values[row].Span[0])]);
+        Ragged.Scalars<float>(Enumerable.Range(1, scores.Values.Rows - 1).Select(row => scores.Values[row].Span[0]).Prepend(odd).ToArray());
 }
