@@ -7,8 +7,8 @@ namespace ColossalChat.EndToEndTests;
 /// <summary>What a disturbed run came to.</summary>
 /// <param name="Plan">What went wrong.</param>
 /// <param name="Recovery">
-/// From the fault to the end of the first iteration that ended after the run had noticed the loss (an event restart or
-/// resumed); where nobody noticed anything, to the end of the first iteration that began after the fault.
+/// From the fault to the end of the first iteration that began after the run had noticed the loss (an event restart or
+/// resumed) or, where nobody noticed anything, after the fault. An attempt that begins anew begins its iteration anew too.
 /// </param>
 /// <param name="Noticed">From the fault to that event; null when nobody noticed.</param>
 /// <param name="Problem">What does not hold; empty when all does.</param>
@@ -122,13 +122,17 @@ public sealed class ChaosBench(int iterations)
         var whole = Undisturbed(plan);
         foreach (var model in new[] { "policy", "critic" }.Where(model => whole.HashOf(model) != run.HashOf(model)))
             problems.Add($"weights of {model} differ");
-        DateTimeOffset? noticed = RunLog.Events(run.Folder, "restart").Concat(RunLog.Events(run.Folder, "resumed"))
-            .Select(note => note.Time).Where(time => time > fault).Order().Cast<DateTimeOffset?>().FirstOrDefault();
-        var after = reported.Where(line => line.Time > (noticed ?? fault)).Skip(noticed is null ? 1 : 0).Select(line => line.Time).DefaultIfEmpty(reported[^1].Time).First();
+        var losses = RunLog.Events(run.Folder, "restart").Concat(RunLog.Events(run.Folder, "resumed")).Where(note => note.Time > fault).OrderBy(note => note.Time).ToArray();
+        DateTimeOffset? noticed = losses.Length > 0 ? losses[0].Time : null;
+        var goesOn = losses.Length > 0 && !losses.Any(note => IsNewAttempt(note.Message));
+        var after = reported.Where(line => line.Time > (noticed ?? fault)).Skip(noticed is null || goesOn ? 1 : 0).Select(line => line.Time).DefaultIfEmpty(reported[^1].Time).First();
         if (problems.Count > 0)
             problems.Add(cluster.Story());
         return new ChaosResult(plan, after - fault, noticed - fault, string.Join("; ", problems));
     }
+
+    private static bool IsNewAttempt(string message) =>
+        message.Contains("All roles are made anew", StringComparison.Ordinal) || message.StartsWith("Continues after", StringComparison.Ordinal);
 
     // Answers that got NaN train nothing, so such a run is held against one with the same plugin.
     private TrainingRun Undisturbed(ChaosPlan plan)
