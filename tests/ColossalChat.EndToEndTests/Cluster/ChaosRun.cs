@@ -65,7 +65,7 @@ public sealed class ChaosBench(int iterations)
     private string[] Rewards(ChaosPlan plan, string marker) => plan.Kind switch
     {
         FaultKind.Throw => [.. Flaky("throw", plan), $"roles.reward.marker={marker}"],
-        FaultKind.Hang => [.. Flaky("hang", plan), $"roles.reward.marker={marker}", "flow.role-timeout=10s", "flow.cancel-grace=2s"],
+        FaultKind.Hang => [.. Flaky("hang", plan), $"roles.reward.marker={marker}", "flow.role-timeout=20s", "flow.cancel-grace=2s"],
         FaultKind.Infinite => [.. Flaky("infinity", plan), $"roles.reward.marker={marker}"],
         FaultKind.NotANumber => Flaky("nan", plan),
         _ => [],
