@@ -65,7 +65,7 @@ internal static class ScaleBenchmark
             Card = card,
             Term = new CoordinatorTerm(folder, card.Name),
             Began = DateTimeOffset.UtcNow,
-            Open = () => new LedRun(run, end => watch.Failure = end.Failure),
+            Open = () => new LedRun(run, end => watch.Failure = end?.Failure),
         };
         var seed = AkkaCluster.Get(system).SelfAddress.ToString();
         RunNodes.Start(system, node, coordinator, []);
