@@ -113,7 +113,7 @@ public sealed class RankTests
     private static string[] MemoryFiles() => Directory.Exists("/dev/shm") ? Directory.GetFiles("/dev/shm", "colossalchat-*") : [];
 
     /// <summary>Where a rank process meets the others.</summary>
-    private static string MeetingOf(string[] words) => Path.GetDirectoryName(words[2..].First(word => word.EndsWith("run.hocon", StringComparison.Ordinal)))!;
+    private static string MeetingOf(string[] words) => Path.GetDirectoryName(words[2..].First(word => word.EndsWith(".hocon", StringComparison.Ordinal)))!;
 
     /// <summary>Command lines of a run's rank processes.</summary>
     private static List<(int Id, string[] Words)> RanksOf(string runFolder)
