@@ -37,22 +37,23 @@ internal sealed record RunFolder(string Path)
         var name = System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path)));
         if (!telemetry.IsTracing)
             return name;
-        var (file, draft) = (In("run.id"), In($"run.id.{Guid.NewGuid():N}"));
+        // A file that is moved may land on that of a node which was quicker; a folder with something in it never does.
+        var (identity, draft) = (In("identity"), In($"identity.{Guid.NewGuid():N}"));
         try
         {
-            if (!File.Exists(file))
+            if (!Directory.Exists(identity))
             {
-                // Whole or not at all, and never over that of a node that was quicker.
-                File.WriteAllText(draft, Guid.NewGuid().ToString("N"));
-                File.Move(draft, file, overwrite: false);
+                Directory.CreateDirectory(draft);
+                File.WriteAllText(System.IO.Path.Combine(draft, "run.id"), Guid.NewGuid().ToString("N"));
+                Directory.Move(draft, identity);
             }
         }
-        catch (IOException) when (File.Exists(file))
+        catch (IOException) when (Directory.Exists(identity))
         {
-            File.Delete(draft);
+            Directory.Delete(draft, recursive: true);
         }
 
-        return $"{name}@{File.ReadAllText(file)}";
+        return $"{name}@{File.ReadAllText(System.IO.Path.Combine(identity, "run.id"))}";
     }
 
     public string In(string file) => System.IO.Path.Combine(Path, file);

@@ -133,13 +133,16 @@ public sealed class NodeTelemetryTests : IDisposable
     {
         var tracing = new TelemetrySettings { TraceFile = true };
         var (first, second) = (RunFolder.Create(_folder.In("a"), "ppo", ""), RunFolder.Create(_folder.In("b"), "ppo", ""));
-        var ids = Enumerable.Range(0, 16).AsParallel().WithDegreeOfParallelism(8).Select(_ => new RunFolder(first.Path + "/").IdentityFor(tracing)).Distinct().ToArray();
+        var ids = AskedForAtOnce(first);
 
         Assert.StartsWith("ppo@", Assert.Single(ids), StringComparison.Ordinal);
         Assert.NotEqual(ids[0], second.IdentityFor(tracing));
         Assert.Equal(ids[0], first.IdentityFor(tracing));
         Assert.Equal("ppo", first.IdentityFor(new TelemetrySettings()));
-        Assert.Equal(["config.effective.hocon", "run.id"], Directory.GetFiles(first.Path).Select(Path.GetFileName).Order());
+        Assert.All(Enumerable.Range(0, 100), round => Assert.Single(AskedForAtOnce(RunFolder.Create(_folder.In("rounds"), $"run-{round}", ""))));
+        Assert.Equal(["config.effective.hocon", "identity"], Directory.GetFileSystemEntries(first.Path).Select(Path.GetFileName).Order());
+
+        string[] AskedForAtOnce(RunFolder run) => [.. Enumerable.Range(0, 16).AsParallel().WithDegreeOfParallelism(8).Select(_ => new RunFolder(run.Path + "/").IdentityFor(tracing)).Distinct()];
     }
 
     [Fact]
