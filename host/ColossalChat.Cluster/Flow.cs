@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using ColossalChat.Contracts;
 
@@ -54,7 +55,22 @@ public sealed record ScoreRollout(BatchId Batch, Window Window, Rollout Rollout)
 public sealed record RolloutDone(BatchId Batch, Window Window, Rollout Rollout, TimeSpan Took) : IWireMessage;
 
 /// <summary>ScoringActor -> ExperienceActor: scores of one kind; rows that failed say so themselves.</summary>
-public sealed record RolloutScored(BatchId Batch, Window Window, Scores Scores, TimeSpan Took) : IWireMessage;
+public sealed record RolloutScored(BatchId Batch, Window Window, Scores Scores, TimeSpan Took) : IWireMessage
+{
+    /// <summary>Which rollout it is of, where a batch may be written twice with different weights (<see cref="RolloutMark"/>); 0 elsewhere.</summary>
+    public long Mark { get; init; }
+}
+
+/// <summary>ExperienceActor -> PromptActor, where rollouts may be stale: of this batch these answers count, whoever writes others.</summary>
+internal sealed record RolloutJoined(BatchId Batch, Rollout Rollout);
+
+/// <summary>ExperienceActor -> IterationActor, where rollouts may be stale: all of a training window is there.</summary>
+internal sealed record WindowWhole(long Iteration);
+
+/// <summary>IterationActor -> ExperienceActor, where rollouts may be stale: windows up to this one may go on to the trainers.</summary>
+/// <param name="Iteration">The iteration that begins to train.</param>
+/// <param name="Weights">Content hash of each trained model as it begins.</param>
+internal sealed record TrainWindow(long Iteration, ImmutableSortedDictionary<string, string> Weights);
 
 /// <summary>ExperienceActor -> PromptActor: all parts of a batch have come; its credit is free.</summary>
 public sealed record BatchJoined(BatchId Batch) : IWireMessage;

@@ -172,6 +172,13 @@ public sealed record FlowOptions : ICheckedOptions
     /// <summary>Rollout batches between prompts and experience at one time (credits). 1 to 64; default 4.</summary>
     public int BatchesInFlight { get; init; } = 4;
 
+    /// <summary>
+    /// Updates by which the weights that write answers may be older than the policy that learns from them. 0 to 8; default 0:
+    /// strictly on-policy. Above 0 so many windows are written ahead while an iteration trains, and what comes of a run depends
+    /// on timing.
+    /// </summary>
+    public int Staleness { get; init; }
+
     /// <summary>Restarts of one role within ten minutes before the run fails. 0 to 100; default 3.</summary>
     public int RoleRestarts { get; init; } = 3;
 
@@ -203,6 +210,8 @@ public sealed record FlowOptions : ICheckedOptions
             yield return $"role-timeout is {RoleTimeout}; it must be from 1 s to 24 h.";
         if (BatchesInFlight is < 1 or > 64)
             yield return $"batches-in-flight is {BatchesInFlight}; it must be from 1 to 64.";
+        if (Staleness is < 0 or > 8)
+            yield return $"staleness is {Staleness}; it must be from 0 (on-policy) to 8.";
         if (RoleRestarts is < 0 or > 100)
             yield return $"role-restarts is {RoleRestarts}; it must be from 0 to 100.";
     }

@@ -18,6 +18,15 @@ public interface IModelStore
     /// <returns>A loan; the weights stay loaded until the last one is back.</returns>
     /// <exception cref="UserErrorException">The name is not configured (the message lists those that are), or its folder cannot be read.</exception>
     IBorrowedModel Borrow(string name);
+
+    /// <summary>
+    /// Borrows a copy with weights of its own, which begin as the model's folder has them. All who borrow a name's copy
+    /// share it. Its <see cref="IBorrowedModel.SharesWeightsWith"/> is false for every name.
+    /// </summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <exception cref="UserErrorException">As of <see cref="Borrow"/>.</exception>
+    /// <exception cref="NotSupportedException">This store makes no copies.</exception>
+    IBorrowedModel BorrowCopy(string name) => throw new NotSupportedException($"This model store makes no copy of {name}.");
 }
 
 /// <summary>

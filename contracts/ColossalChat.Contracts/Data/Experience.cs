@@ -57,6 +57,12 @@ public static class ExperienceColumns
     /// <summary>Per token: truncated importance weight of a stale sample; absent or 1 when on-policy.</summary>
     public const string ImportanceWeights = "importance-weights";
 
+    /// <summary>
+    /// Per token, in updates: how much older the weights that wrote it are than those that are trained. Of a whole window, on
+    /// all ranks, or of none of it; absent when all of it is on-policy.
+    /// </summary>
+    public const string Staleness = "staleness";
+
     /// <summary>One a row: the temperature its log-probabilities were taken at (<see cref="Rollout.Temperature"/>); absent means 1.</summary>
     public const string Temperature = "temperature";
 

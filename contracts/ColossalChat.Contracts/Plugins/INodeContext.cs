@@ -51,6 +51,12 @@ public interface INodeContext
     /// </summary>
     bool ReadersAreElsewhere => false;
 
+    /// <summary>
+    /// Updates by which rollouts may be older than the policy that learns from them (<c>flow.staleness</c>). Above 0 a role
+    /// that computes with trained weights needs weights of its own: those of the trainer change under its hands.
+    /// </summary>
+    int Staleness => 0;
+
     /// <summary>Brings the ranks of a group together.</summary>
     IPeerLinks Peers { get; }
 

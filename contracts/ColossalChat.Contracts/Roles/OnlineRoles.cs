@@ -48,6 +48,31 @@ public interface IRolloutRole : IDisposable
     void LoadWeights(WeightsPublication publication, CancellationToken cancel);
 }
 
+/// <summary>
+/// A rollout role that takes new weights in the middle of an answer. The host asks it this way where rollouts may be stale.
+/// </summary>
+public interface IInterruptibleRollout : IRolloutRole
+{
+    /// <summary>
+    /// As <see cref="IRolloutRole.Generate"/>, except that weights which arrive meanwhile may be taken between two tokens.
+    /// Each token's version and log-probability are those of the weights that drew it.
+    /// </summary>
+    /// <param name="prompts">What to answer.</param>
+    /// <param name="inbox">Weights that arrive while the call runs.</param>
+    /// <param name="cancel">The host no longer wants the answer.</param>
+    Rollout Generate(PromptBatch prompts, IWeightInbox inbox, CancellationToken cancel);
+}
+
+/// <summary>Weights that were published while a role computes. Safe to use from several threads.</summary>
+public interface IWeightInbox
+{
+    /// <summary>
+    /// The newest publication of a model that was not taken yet; null when there is none. What is taken need not be loaded:
+    /// the host has the role load it after its call in any case.
+    /// </summary>
+    WeightsPublication? Take(string model);
+}
+
 /// <summary>New weights of a trained model.</summary>
 /// <param name="Model">Name of the model, such as <c>policy</c>.</param>
 /// <param name="Epoch">Fences off a publisher that was replaced: lower epochs are ignored.</param>

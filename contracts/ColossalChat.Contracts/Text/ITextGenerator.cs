@@ -68,7 +68,11 @@ public readonly record struct TokenEvent(int Id, float LogProb, string Text, Fin
 /// <param name="LogProbs">One a token, as in <see cref="TokenEvent"/>.</param>
 /// <param name="Text">Text of the answer, without what a stop string cut off.</param>
 /// <param name="FinishReason">Why it ended.</param>
-public sealed record GeneratedText(int[] Ids, float[] LogProbs, string Text, FinishReason FinishReason);
+public sealed record GeneratedText(int[] Ids, float[] LogProbs, string Text, FinishReason FinishReason)
+{
+    /// <summary>One a token: how often the weights had changed before it was drawn; empty when nobody changed them.</summary>
+    public int[] Changes { get; init; } = [];
+}
 
 /// <summary>
 /// Writes text with a model. Many requests may be in flight; how they are batched is the generator's own affair.
@@ -87,6 +91,17 @@ public interface ITextGenerator
     /// Answers a whole batch on the caller's thread. The same requests in the same order give the same bits.
     /// </summary>
     IReadOnlyList<GeneratedText> Generate(IReadOnlyList<GenerationRequest> requests, CancellationToken cancel);
+
+    /// <summary>
+    /// The same, with weights that may change on the way. What is written stays; the tokens after a change are drawn as if
+    /// the new weights had read prompt and answer from the start. The default never asks.
+    /// </summary>
+    /// <param name="requests">Answers wanted.</param>
+    /// <param name="changed">Asked on the caller's thread between two tokens; it may change the weights, and gives true when it did.</param>
+    /// <param name="cancel">Ends it.</param>
+    /// <returns>Answers with <see cref="GeneratedText.Changes"/>.</returns>
+    IReadOnlyList<GeneratedText> Generate(IReadOnlyList<GenerationRequest> requests, Func<bool> changed, CancellationToken cancel) =>
+        Generate(requests, cancel);
 }
 
 /// <summary>Probabilities of given ids.</summary>

@@ -7,23 +7,21 @@ namespace ColossalChat.Cluster;
 /// <summary>
 /// Joins the parts of batches by their ids and, when a window is whole, lets the hosted role make experience of it.
 /// </summary>
-internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
+internal sealed partial class ExperienceActor : StatefulRoleActor<IExperienceRole>
 {
     private WindowJoin _join;
-    private WindowTimings _timings = new();
+    private readonly Dictionary<(long Iteration, BatchPurpose Purpose), WindowTimings> _timings = [];
     private (Window Window, ImmutableArray<ScoredRollout> Parts, WindowTimings Timings)? _last;
     private (ImmutableArray<ScoredRollout> Parts, int Ranks)? _trial;
 
     public ExperienceActor(FlowContext flow, Func<IExperienceRole> make, RunState? from)
         : base(flow, RoleSlots.Experience, _ => make(), from)
     {
-        _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded);
-        Receive<RolloutDone>(done => Add(
-            done, done.Batch, done.Window, _join.Add(done.Batch, done.Window.Batches, done.Rollout), "generate", done.Took,
-            new KeepPart(flow.Epoch, done.Batch, done.Rollout, null)));
-        Receive<RolloutScored>(scored => Add(
-            scored, scored.Batch, scored.Window, _join.Add(scored.Batch, scored.Window.Batches, scored.Scores),
-            WindowTimings.NameOf(scored.Scores.Kind), scored.Took, new KeepPart(flow.Epoch, scored.Batch, null, scored.Scores)));
+        _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded) with { Ahead = flow.Definition.Flow.Staleness };
+        if (IsAhead)
+            ReceiveAhead();
+        Receive<RolloutDone>(done => Take(done));
+        Receive<RolloutScored>(Take);
         Receive<ResendWindow>(resend =>
         {
             if (_last is { } last && new BatchId(last.Window.Iteration, 0, last.Window.Purpose) == resend.Batch)
@@ -31,7 +29,15 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         });
     }
 
-    private void Add(object message, BatchId batch, Window window, WindowStep step, string timing, TimeSpan took, KeepPart part)
+    private bool Take(RolloutDone done) => Add(
+        done, done.Batch, done.Window, _join.Add(done.Batch, done.Window.Batches, done.Rollout), "generate", done.Took,
+        new KeepPart(Flow.Epoch, done.Batch, done.Rollout, null));
+
+    private void Take(RolloutScored scored) => Add(
+        scored, scored.Batch, scored.Window, _join.Add(scored.Batch, scored.Window.Batches, scored.Scores),
+        WindowTimings.NameOf(scored.Scores.Kind), scored.Took, new KeepPart(Flow.Epoch, scored.Batch, null, scored.Scores));
+
+    private bool Add(object message, BatchId batch, Window window, WindowStep step, string timing, TimeSpan took, KeepPart part)
     {
         if (step.IsLate)
         {
@@ -39,11 +45,14 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
             // The prompt actor would not have it made again had it heard that it is here.
             if (Flow.Definition.IsSpread && _join.HasWhole(batch))
                 window.Route.Prompts.Tell(new BatchJoined(batch));
-            return;
+            return false;
         }
 
         _join = step.State;
-        _timings.Add(timing, took);
+        var key = (window.Iteration, window.Purpose);
+        if (!_timings.TryGetValue(key, out var timings))
+            _timings.Add(key, timings = new WindowTimings());
+        timings.Add(timing, took);
         if (batch.Purpose == BatchPurpose.Train)
             Flow.Journal.Tell(part);
         if (step.BatchIsWhole)
@@ -53,11 +62,17 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
         }
 
         if (step.Window is not { } parts)
-            return;
-        var timings = _timings;
-        _timings = new WindowTimings();
+            return true;
+        _timings.Remove(key);
         if (window.Purpose == BatchPurpose.Train)
             timings.Add(Staleness.Of(parts, window.Iteration).Counted());
+        if (!IsAhead || !Hold(window, parts, timings))
+            Release(window, parts, timings);
+        return true;
+    }
+
+    private void Release(Window window, ImmutableArray<ScoredRollout> parts, WindowTimings timings)
+    {
         _last = Flow.Definition.IsSpread ? (window, parts, timings) : null;
         Complete(window, parts, timings);
     }
@@ -97,7 +112,7 @@ internal sealed class ExperienceActor : StatefulRoleActor<IExperienceRole>
     private void Train(Window window, WindowSize size, ExperienceWindow built, WindowTimings timings)
     {
         var training = window.Route.Training;
-        Flow.Journal.Tell(new KeepHandOut(Flow.Epoch, window.Iteration));
+        Flow.Journal.Tell(new KeepHandOut(Flow.Epoch, window.Iteration, _weights));
         Iteration.Tell(new ExperienceBuilt(window.Iteration, size, timings.MergedInto(built.Metrics), built.Samples));
         training.Tell(Flow, window.Iteration, built.PerRank);
     }

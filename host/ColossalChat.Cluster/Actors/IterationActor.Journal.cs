@@ -11,19 +11,24 @@ internal sealed partial class IterationActor
 
     private int TrainingBatches => WindowPlan.Cut(Plan.PromptsPerIteration, Plan.AnswersPerPrompt, Plan.RowsPerBatch).Length;
 
+    private static string LoadAnswer(long iteration, string model, string reader) => $"load {iteration} {model} {reader}";
+
     private void Loaded(WeightsLoaded loaded)
     {
         if (loaded.Iteration == _iteration)
             _weights = _weights.SetItem(loaded.Publication.Model, loaded.Publication.ContentHash);
         _pools.Loaded(loaded);
-        Arrive($"load {loaded.Iteration} {loaded.Publication.Model} {loaded.Reader}");
+        if (_ahead is null)
+            Arrive(LoadAnswer(loaded.Iteration, loaded.Publication.Model, loaded.Reader));
+        else
+            LoadedAhead(loaded);
     }
 
     // A run without a journal asks nobody.
     private void OpenTraining()
     {
         if (_flow.Journal.IsNobody())
-            StartWindow(BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+            StartWindow(_iteration, BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
         else
             _flow.Journal.Tell(new OpenWindow(_flow.Epoch, _iteration, TrainingBatches, _weights));
     }
@@ -34,11 +39,11 @@ internal sealed partial class IterationActor
         var known = KnownBatches.Usable(opened.Parts, _facts);
         if (!known.IsEmpty)
         {
-            _flow.Note("journal", KnownBatches.Describe(_iteration, known, TrainingBatches));
-            _roles.Prompts.Tell(new UseKnown(_iteration, known));
+            _flow.Note("journal", KnownBatches.Describe(opened.Iteration, known, TrainingBatches));
+            _roles.Prompts.Tell(new UseKnown(opened.Iteration, known));
         }
 
-        StartWindow(BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+        StartWindow(opened.Iteration, BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
     }
 
     // All trainers are done and their weights are published, so these are the weights after it.

@@ -29,7 +29,7 @@ internal sealed partial class IterationActor
     private void SwapIfDue(Action otherwise)
     {
         if (_swaps.IsDue && _iteration > (_from?.Iteration ?? 0))
-            _saver.KeepNow(StateNow, state => _swaps.Begin(Context, _flow, _roles, state));
+            WhenNoneIsAhead(() => _saver.KeepNow(StateNow, state => _swaps.Begin(Context, _flow, _roles, state)));
         else
             otherwise();
     }

@@ -50,6 +50,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         ReceiveFlow();
         ReceivePlaces();
         ReceiveSwaps();
+        ReceiveAhead();
         foreach (var (slot, node) in places)
             _roles.Host(slot, node);
         _barrier.Await(_roles.Slots.Select(slot => $"open {slot}"), Open, _roles.HostAgain);
@@ -106,7 +107,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         Receive<StepComputed>(computed => Step(computed.Batch, _gate.Computed(computed.Trainer, computed.Step, computed.IsFinite)));
         Receive<ShardTrained>(Trained);
         Receive<WeightsLoaded>(Loaded);
-        Receive<WindowOpened>(opened => opened.Iteration == _iteration, StartTraining);
+        Receive<WindowOpened>(opened => opened.Iteration == _iteration || _ahead is not null, StartTraining);
         Receive<WindowMeasured>(measured =>
         {
             _numbers.Set(measured.Metrics);
@@ -141,6 +142,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
                 _roles.Lose(slot);
             _pools.Lose(lost.Slots);
             _barrier.Forget(answer => lost.Slots.Any(slot => answer.EndsWith(' ' + slot, StringComparison.Ordinal)));
+            BeginAhead();
         });
         // Rarer and rarer: what takes its time is not lost. But not so rare that a run waits for what is.
         Receive<AskAgain>(_ =>
@@ -161,6 +163,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             iterations, _flow.Definition.MaxIterations, Plan.EvaluateEvery, canEvaluate, _flow.Definition.CheckpointEvery);
         var trainers = _roles.Trainers;
         _training = new TrainingRoute(trainers, trainers.Keys.Max(trainer => trainer.Rank) + 1, iterations);
+        OpenAhead();
         var remarks = _facts.Values.SelectMany(facts => facts.Remarks).ToArray();
         _flow.Run.Tell(new FlowOpened(_flow.Epoch, _iteration + 1, iterations, remarks));
 
@@ -200,10 +203,12 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         _watch.Begin(iteration, BatchPurpose.Train, Math.Max(_training.Ranks, IsOnline ? BatchesOf(Plan.PromptsPerIteration, Plan.AnswersPerPrompt) : 1));
         AwaitAsked(
             [$"built {iteration}", .. _training.Trainers.Keys.Select(trainer => $"trained {iteration} {trainer}")],
-            () => Publish(EndIteration),
+            () => PublishTrained(EndIteration),
             () =>
             {
-                if (IsOnline)
+                if (_ahead is not null)
+                    TrainAhead();
+                else if (IsOnline)
                     OpenTraining();
                 else
                     _roles.Batches.Tell(new StartBatch(iteration, _training));
@@ -211,12 +216,12 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             });
     }
 
-    private void StartWindow(BatchPurpose purpose, int prompts, int answers)
+    private void StartWindow(long iteration, BatchPurpose purpose, int prompts, int answers)
     {
         var route = new Route(_roles.Prompts, [], _roles.Experience, _training);
-        _roles.Prompts.Tell(new StartIteration(new Window(_iteration, purpose, BatchesOf(prompts, answers), route), prompts, answers, Plan.RowsPerBatch));
+        _roles.Prompts.Tell(new StartIteration(new Window(iteration, purpose, BatchesOf(prompts, answers), route), prompts, answers, Plan.RowsPerBatch));
         if (_barrier.Repeats > 0)
-            _roles.Experience.Tell(new ResendWindow(new BatchId(_iteration, 0, purpose)));
+            _roles.Experience.Tell(new ResendWindow(new BatchId(iteration, 0, purpose)));
     }
 
     private int BatchesOf(int prompts, int answers) => WindowPlan.Cut(prompts, answers, Plan.RowsPerBatch).Length;
@@ -272,7 +277,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         _numbers.PublishBegan();
         var readers = _roles.Readers;
         AwaitAsked(
-            Plan.ModelsTrained.SelectMany(model => readers.Keys.Select(reader => $"load {_iteration} {model} {reader}")),
+            Plan.ModelsTrained.SelectMany(model => readers.Keys.Select(reader => LoadAnswer(_iteration, model, reader))),
             then,
             () =>
             {
@@ -308,7 +313,8 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         _watch.Begin(_iteration, BatchPurpose.Evaluate, IsOnline ? BatchesOf(EvaluationPrompts, answers: 1) : 1);
         if (IsOnline)
         {
-            AwaitAsked([$"measured {_iteration}"], EndEvaluation, () => StartWindow(BatchPurpose.Evaluate, EvaluationPrompts, answers: 1));
+            WhenAllLoaded(() => AwaitAsked(
+                [$"measured {_iteration}"], EndEvaluation, () => StartWindow(_iteration, BatchPurpose.Evaluate, EvaluationPrompts, answers: 1)));
             return;
         }
 

@@ -9,20 +9,25 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
 {
-    private readonly Queue<PlannedBatch> _planned = new();
+    // Windows that may be asked for again; far more than are ever open.
+    private const int WindowsRemembered = 64;
+    private readonly LinkedList<PlannedBatch> _planned = new();
     private readonly Dictionary<BatchId, GenerateRollout> _sent = [];
-    private (long Iteration, BatchPurpose Purpose)? _begun;
+    private readonly Dictionary<BatchId, Rollout> _written = [];
+    private readonly HashSet<BatchId> _again = [];
+    private readonly List<(long Iteration, BatchPurpose Purpose)> _begun = [];
+    private readonly Dictionary<long, UseKnown> _known = [];
     private Credits _credits;
     private PlannedBatch? _last;
     private BatchRoutes _routes = new(new Pools([], []));
-    private UseKnown? _known;
 
     public PromptActor(FlowContext flow, Func<IPromptSource> make, RunState? from)
         : base(flow, RoleSlots.Prompts, _ => make(), from)
     {
         _credits = Credits.Of(flow.Definition.Flow.BatchesInFlight);
         Receive<PoolsChanged>(Change);
-        Receive<UseKnown>(known => _known = known);
+        Receive<UseKnown>(known => _known[known.Iteration] = known);
+        Receive<RolloutJoined>(Written);
         Receive<StartIteration>(Plan);
         Receive<BatchJoined>(Joined);
     }
@@ -41,19 +46,29 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
     private void Plan(StartIteration start)
     {
         var window = (start.Window.Iteration, start.Window.Purpose);
-        if (_begun == window)
+        if (_begun.Contains(window))
         {
-            foreach (var batch in _sent.Values)
-                Send(batch);
+            foreach (var batch in _sent.Values.ToArray())
+                SendAgain(batch);
             return;
         }
 
-        _begun = window;
+        foreach (var past in _known.Keys.Where(iteration => iteration < start.Window.Iteration - Flow.Definition.Flow.Staleness).ToArray())
+            _known.Remove(past);
+        _begun.Add(window);
+        if (_begun.Count > WindowsRemembered)
+            _begun.RemoveAt(0);
         var shares = WindowPlan.Cut(start.Prompts, start.AnswersPerPrompt, start.RowsPerBatch);
+        var first = _planned.First;
         for (var shard = 0; shard < shares.Length; shard++)
         {
             var batch = new BatchId(start.Window.Iteration, shard, start.Window.Purpose);
-            _planned.Enqueue(new PlannedBatch(batch, start.Window, shares[shard].First, shares[shard].Count, start.AnswersPerPrompt));
+            var planned = new PlannedBatch(batch, start.Window, shares[shard].First, shares[shard].Count, start.AnswersPerPrompt);
+            // The run waits for a measurement, and not for what is written ahead.
+            if (first is not null && batch.Purpose == BatchPurpose.Evaluate)
+                _planned.AddBefore(first, planned);
+            else
+                _planned.AddLast(planned);
         }
 
         StartBatches();
@@ -61,11 +76,12 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
 
     private void StartBatches()
     {
-        while (_credits.Free > 0 && _planned.TryDequeue(out var planned))
+        while (_credits.Free > 0 && _planned.First is { Value: var planned })
         {
+            _planned.RemoveFirst();
             _credits = _credits.Take(planned.Batch);
             RunTelemetry.Credits.Record(_credits.Held.Count);
-            if (_known?.Of(planned.Batch) is { } parts)
+            if (_known.GetValueOrDefault(planned.Batch.Iteration)?.Of(planned.Batch) is { } parts)
             {
                 var (_, known) = Route(new GenerateRollout(planned.Batch, planned.Window, parts.Rollout!.Prompts));
                 KnownBatches.Send(Flow, planned.Batch, known.Window, parts, Flow.Definition.Plan.ScoresNeeded);
@@ -79,6 +95,30 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
                 (role, _) => role.Take(planned.Batch, planned.First, planned.Prompts, planned.Answers),
                 (prompts, _) => Send(new GenerateRollout(planned.Batch, planned.Window, prompts)));
         }
+    }
+
+    // A batch whose answers are there is not written again: others might have newer weights and would write something else.
+    private void SendAgain(GenerateRollout request)
+    {
+        if (_written.TryGetValue(request.Batch, out var rollout))
+        {
+            var (_, routed) = Route(request);
+            foreach (var scorer in routed.Window.Route.Scorers)
+                Flow.Post(scorer, new ScoreRollout(request.Batch, routed.Window, rollout));
+            return;
+        }
+
+        _again.Add(request.Batch);
+        Send(request);
+    }
+
+    private void Written(RolloutJoined joined)
+    {
+        if (!_sent.TryGetValue(joined.Batch, out var request))
+            return;
+        _written[joined.Batch] = joined.Rollout;
+        if (_again.Remove(joined.Batch))
+            SendAgain(request);
     }
 
     private void Send(GenerateRollout request)
@@ -100,14 +140,16 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
     private void Change(PoolsChanged changed)
     {
         var lost = _routes.Change(changed.Pools);
-        foreach (var batch in lost.Where(_sent.ContainsKey).OrderBy(batch => batch.Shard))
-            Send(_sent[batch]);
+        foreach (var batch in lost.Where(_sent.ContainsKey).OrderBy(batch => batch.Iteration).ThenBy(batch => batch.Shard))
+            SendAgain(_sent[batch]);
     }
 
     private void Joined(BatchJoined joined)
     {
         _credits = _credits.Return(joined.Batch);
         _sent.Remove(joined.Batch);
+        _written.Remove(joined.Batch);
+        _again.Remove(joined.Batch);
         _routes.End(joined.Batch);
         StartBatches();
         RunTelemetry.Credits.Record(_credits.Held.Count);

@@ -21,6 +21,32 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
             actor.Tell(new WeightsReady(newest.Iteration, newest.Publication), flow.Iteration);
     }
 
+    /// <summary>New weights were published; who has them is not known yet.</summary>
+    /// <param name="ready">The publication.</param>
+    /// <param name="told">Readers that the publisher told of it; the others came meanwhile.</param>
+    public void Published(WeightsReady ready, IReadOnlySet<string> told)
+    {
+        _newest[ready.Publication.Model] = new WeightsLoaded(ready.Iteration, "", ready.Publication);
+        foreach (var (slot, actor) in roles.Readers.Where(reader => !told.Contains(reader.Key)))
+            Welcome(slot, actor);
+    }
+
+    /// <summary>Tells readers of the newest weights that they have not; the first message may have been lost.</summary>
+    public void TellAgain()
+    {
+        foreach (var (slot, actor) in roles.Readers.Where(reader => !HasNewest(reader.Key)))
+            Welcome(slot, actor);
+    }
+
+    /// <summary>True when a reader has a model's weights after an iteration, or newer ones.</summary>
+    public bool Has(string reader, string model, long iteration) => _loaded.GetValueOrDefault((reader, model), -1) >= iteration;
+
+    /// <summary>Oldest version of any model that one of those has who take batches; -1 while there is none.</summary>
+    public long OldestVersion => _ready
+        .SelectMany(_ => flow.Definition.Plan.ModelsTrained, (reader, model) => _loaded.GetValueOrDefault((reader, model), -2) + 1)
+        .DefaultIfEmpty(-1)
+        .Min();
+
     /// <summary>A reader has weights.</summary>
     public void Loaded(WeightsLoaded loaded)
     {
@@ -45,8 +71,10 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     }
 
     /// <summary>These readers are gone.</summary>
-    public void Lose(IEnumerable<string> slots)
+    public void Lose(IReadOnlyCollection<string> slots)
     {
+        foreach (var key in _loaded.Keys.Where(key => slots.Contains(key.Reader)).ToArray())
+            _loaded.Remove(key);
         _ready.ExceptWith(slots);
         Tell();
     }

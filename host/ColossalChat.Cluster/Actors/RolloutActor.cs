@@ -23,7 +23,7 @@ internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
         Call(
             request.Batch,
             "generate",
-            (role, cancel) => Checked(role.Generate(request.Prompts, cancel), request.Prompts),
+            (role, cancel) => Checked(Answer(role, request.Prompts, cancel), request.Prompts),
             (rollout, took) =>
             {
                 // From here on nobody needs to know who scores: names of actors are a good part of a small message.
@@ -33,6 +33,12 @@ internal sealed class RolloutActor : WeightReaderActor<IRolloutRole>
                 Flow.Post(window.Route.Experience, new RolloutDone(request.Batch, window, rollout, took));
             });
     }
+
+    // A measurement is one of one policy.
+    private Rollout Answer(IRolloutRole role, PromptBatch prompts, CancellationToken cancel) =>
+        Inbox is { } inbox && prompts.Batch.Purpose == BatchPurpose.Train && role is IInterruptibleRollout interruptible
+            ? interruptible.Generate(prompts, inbox, cancel)
+            : role.Generate(prompts, cancel);
 
     // Enough to see that it answers; a whole batch takes as long as it takes.
     private static PromptBatch FirstRows(PromptBatch prompts)

@@ -32,7 +32,10 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
             (scores, took) =>
             {
                 NoteFailures(request.Batch, scores);
-                Flow.Post(request.Window.Route.Experience, new RolloutScored(request.Batch, request.Window, scores, took));
+                Flow.Post(request.Window.Route.Experience, new RolloutScored(request.Batch, request.Window, scores, took)
+                {
+                    Mark = Inbox is null ? 0 : RolloutMark.Of(request.Rollout),
+                });
             });
     }
 

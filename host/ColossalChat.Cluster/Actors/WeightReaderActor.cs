@@ -11,7 +11,14 @@ internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
     private ImmutableSortedDictionary<string, WeightsPublication> _newest = ImmutableSortedDictionary<string, WeightsPublication>.Empty;
 
     protected WeightReaderActor(FlowContext flow, string role, Func<TRole> make, RunState? from)
-        : base(flow, role, _ => make(), from) => Receive<WeightsReady>(Load);
+        : base(flow, role, _ => make(), from)
+    {
+        Inbox = flow.Definition.Flow.Staleness > 0 ? new WeightInbox() : null;
+        Receive<WeightsReady>(Load);
+    }
+
+    /// <summary>Where a role that computes finds weights that have come meanwhile; null where none come.</summary>
+    protected WeightInbox? Inbox { get; }
 
     protected abstract void LoadWeights(TRole role, WeightsPublication publication, CancellationToken cancel);
 
@@ -28,11 +35,17 @@ internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
             return;
         }
 
-        _newest = _newest.SetItem(publication.Model, publication);
+        // Readers may lag behind: told once more of what is old, they need not go back to it.
+        if (Inbox is null || known is null || publication.Epoch > known.Epoch || publication.Version >= known.Version)
+        {
+            _newest = _newest.SetItem(publication.Model, publication);
+            Inbox?.Post(publication);
+        }
+
         Call(
             new BatchId(ready.Iteration, 0),
             $"load weights of {publication.Model}",
-            (role, cancel) => Take(role, publication, cancel),
+            (role, cancel) => Take(role, Inbox?.Newest(publication) ?? publication, cancel),
             (_, _) => Iteration.Tell(new WeightsLoaded(ready.Iteration, Role, publication)));
     }
 

@@ -12,6 +12,11 @@ internal sealed record WindowJoin(
     (long Iteration, BatchPurpose Purpose)? LastClosed,
     ImmutableDictionary<BatchId, BatchParts> Open)
 {
+    /// <summary>Windows that may be open beside an older one; 0 where they follow one another.</summary>
+    public int Ahead { get; init; }
+
+    private ImmutableSortedSet<(long Iteration, BatchPurpose Purpose)> Closed { get; init; } = [];
+
     public static WindowJoin Of(IEnumerable<ScoreKind> needed) =>
         new([.. needed], null, ImmutableDictionary<BatchId, BatchParts>.Empty);
 
@@ -41,9 +46,11 @@ internal sealed record WindowJoin(
         return new WindowStep(next, IsLate: false, isWhole, window);
     }
 
-    // Windows follow one another: an iteration's training window, then its measurement.
-    private bool IsClosed(BatchId batch) => LastClosed is { } last
-        && (batch.Iteration < last.Iteration || (batch.Iteration == last.Iteration && batch.Purpose <= last.Purpose));
+    // Windows follow one another: an iteration's training window, then its measurement. Those that are written ahead may be
+    // whole before older ones.
+    private bool IsClosed(BatchId batch) => LastClosed is { } last && (Ahead > 0
+        ? batch.Iteration < last.Iteration - Ahead || Closed.Contains((batch.Iteration, batch.Purpose))
+        : batch.Iteration < last.Iteration || (batch.Iteration == last.Iteration && batch.Purpose <= last.Purpose));
 
     private ImmutableArray<ScoredRollout>? WindowOf(BatchId any, int batches)
     {
@@ -60,7 +67,13 @@ internal sealed record WindowJoin(
 
     private WindowJoin Close(BatchId any)
     {
-        var closed = this with { LastClosed = (any.Iteration, any.Purpose) };
+        var window = (any.Iteration, any.Purpose);
+        var last = LastClosed is { } before && before.CompareTo(window) > 0 ? before : window;
+        var closed = this with
+        {
+            LastClosed = last,
+            Closed = Ahead > 0 ? Closed.Add(window).Except(Closed.Where(old => old.Iteration < last.Iteration - Ahead)) : Closed,
+        };
         return closed with { Open = Open.RemoveRange(Open.Keys.Where(closed.IsClosed)) };
     }
 }

@@ -23,10 +23,10 @@ internal sealed class JournalActor : ReceiveActor
     private string _origin;
     private IJournalWriter? _writer;
     private JournalView? _older;
-    private ImmutableDictionary<(int Shard, SampleField Field), RecordHead> _known = ImmutableDictionary<(int, SampleField), RecordHead>.Empty;
+    private readonly SortedDictionary<long, ImmutableDictionary<(int Shard, SampleField Field), RecordHead>> _known = [];
     private long _frontier;
     private long _after;
-    private long _window;
+    private long _touched;
     private bool _isFaulty;
     private bool _isFenced;
 
@@ -36,9 +36,9 @@ internal sealed class JournalActor : ReceiveActor
         Receive<BeginEpoch>(Begin);
         Receive<OpenWindow>(Open);
         Receive<KeepPart>(Keep);
-        Receive<KeepHandOut>(handed => Take(_ledger.HandOut(handed.Epoch, handed.Iteration), writer =>
+        Receive<KeepHandOut>(handed => Take(handed.Iteration, _ledger.HandOut(handed.Epoch, handed.Iteration), writer =>
         {
-            writer.Append(new RecordKey(RecordType.HandedOut, handed.Iteration), []);
+            writer.Append(new RecordKey(RecordType.HandedOut, handed.Iteration), handed.Weights.IsEmpty ? [] : JournalCodec.Write(handed.Weights));
             writer.Flush();
         }));
         Receive<KeepAcknowledgement>(Acknowledge);
@@ -71,10 +71,11 @@ internal sealed class JournalActor : ReceiveActor
     private void Open(OpenWindow open)
     {
         var parts = ImmutableSortedDictionary<int, BatchParts>.Empty;
-        _known = _known.Clear();
         if (open.Epoch == _ledger.Epoch)
         {
-            _window = open.Iteration;
+            _touched = open.Iteration;
+            foreach (var past in _known.Keys.Where(iteration => iteration < open.Iteration - open.Staleness).ToArray())
+                _known.Remove(past);
             Guard(() => parts = Open(open, new WindowSource(_origin, open.Batches, _needed, open.Weights)));
         }
 
@@ -85,7 +86,7 @@ internal sealed class JournalActor : ReceiveActor
     {
         if (_writer is null && !_isFenced)
             StartWriting();
-        Take(_ledger.OpenWindow(open.Epoch, open.Iteration, open.Batches), writer =>
+        Take(open.Iteration, _ledger.OpenWindow(open.Epoch, open.Iteration, open.Batches), writer =>
         {
             foreach (var iteration in _missing)
                 writer.Append(new RecordKey(RecordType.Missing, iteration), []);
@@ -106,26 +107,29 @@ internal sealed class JournalActor : ReceiveActor
             return ImmutableSortedDictionary<int, BatchParts>.Empty;
         }
 
-        _known = JournalParts.OfSource(_older, open.Iteration, source);
-        return JournalParts.Read(_older, _known);
+        var known = open.Staleness > 0
+            ? JournalParts.OfAhead(_older, open.Iteration, source, open.Staleness, _after)
+            : JournalParts.OfSource(_older, open.Iteration, source);
+        _known[open.Iteration] = known;
+        return JournalParts.Read(_older, known);
     }
 
     private void Keep(KeepPart part)
     {
         var field = part.Scores is { } given ? SampleLedger.FieldOf(given.Kind) : SampleField.Rollout;
         var rows = part.Rollout?.Rows ?? part.Scores!.Values.Rows;
-        Take(_ledger.Ready(part.Epoch, part.Batch, field, rows), writer =>
+        Take(part.Batch.Iteration, _ledger.Ready(part.Epoch, part.Batch, field, rows), writer =>
         {
             var key = new RecordKey(
                 part.Rollout is null ? RecordType.Scores : RecordType.Rollout, part.Batch.Iteration, part.Batch.Shard, JournalCodec.PartOf(field), rows);
-            if (_known.TryGetValue((part.Batch.Shard, field), out var original))
+            if (_known.TryGetValue(part.Batch.Iteration, out var known) && known.TryGetValue((part.Batch.Shard, field), out var original))
                 writer.Append(key with { Type = RecordType.Reused }, JournalCodec.Write(original));
             else
                 writer.Append(key, part.Rollout is { } rollout ? JournalCodec.Write(rollout) : JournalCodec.Write(part.Scores!));
         });
     }
 
-    private void Acknowledge(KeepAcknowledgement acknowledged) => Take(_ledger.Acknowledge(acknowledged.Epoch, acknowledged.Iteration), writer =>
+    private void Acknowledge(KeepAcknowledgement acknowledged) => Take(acknowledged.Iteration, _ledger.Acknowledge(acknowledged.Epoch, acknowledged.Iteration), writer =>
     {
         writer.Append(new RecordKey(RecordType.Acknowledged, acknowledged.Iteration), JournalCodec.Write(acknowledged.Weights));
         if (_settings.KeepIterations > 0)
@@ -133,19 +137,21 @@ internal sealed class JournalActor : ReceiveActor
     });
 
     // What came already or too late changes nothing and is written nowhere.
-    private void Take(LedgerStep step, Action<IJournalWriter> write)
+    private void Take(long iteration, LedgerStep step, Action<IJournalWriter> write)
     {
         _ledger = step.State;
-        if (step.Outcome == LedgerOutcome.Taken)
-            Try(write);
+        if (step.Outcome != LedgerOutcome.Taken)
+            return;
+        _touched = iteration;
+        Try(write);
     }
 
     private void Try(Action<IJournalWriter> write)
     {
         if (_writer is { } writer)
             Guard(() => write(writer));
-        else if (_window > 0)
-            _missing.Add(_window);
+        else
+            Miss();
     }
 
     private void StartWriting() => _writer = _settings.Open(_runFolder, _ledger.Epoch, _after, Note);
@@ -177,12 +183,20 @@ internal sealed class JournalActor : ReceiveActor
     {
         _writer?.Dispose();
         _writer = null;
-        if (_window > 0)
-            _missing.Add(_window);
+        Miss();
         if (_isFaulty)
             return;
         _isFaulty = true;
         Note($"The journal cannot be written: {why} The run goes on; iterations until then cannot be replayed.");
+    }
+
+    // What is open beside it has lost what was not on the disk yet.
+    private void Miss()
+    {
+        if (_touched == 0)
+            return;
+        _missing.Add(_touched);
+        _missing.UnionWith(_ledger.Open.Keys);
     }
 
     private void ForgetOlder()
@@ -195,7 +209,8 @@ internal sealed class JournalActor : ReceiveActor
     {
         _writer?.Dispose();
         _writer = null;
-        _window = 0;
+        _touched = 0;
+        _known.Clear();
         ForgetOlder();
     }
 

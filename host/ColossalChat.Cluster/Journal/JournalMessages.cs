@@ -13,7 +13,14 @@ internal sealed record BeginEpoch(long Epoch, long After);
 /// <param name="Iteration">Which.</param>
 /// <param name="Batches">How many.</param>
 /// <param name="Weights">Content hash of each published model that its answers and scores will come from.</param>
-internal sealed record OpenWindow(long Epoch, long Iteration, int Batches, ImmutableSortedDictionary<string, string> Weights);
+internal sealed record OpenWindow(long Epoch, long Iteration, int Batches, ImmutableSortedDictionary<string, string> Weights)
+{
+    /// <summary>
+    /// Above 0 the weights that write the window are not known when it begins; the answers' versions tell, and may be so much
+    /// older than the window.
+    /// </summary>
+    public int Staleness { get; init; }
+}
 
 /// <summary>JournalActor -> IterationActor: these parts were made before from the same weights, and are the same.</summary>
 /// <param name="Iteration">Which.</param>
@@ -24,7 +31,10 @@ internal sealed record WindowOpened(long Iteration, ImmutableSortedDictionary<in
 internal sealed record KeepPart(long Epoch, BatchId Batch, Rollout? Rollout, Scores? Scores);
 
 /// <summary>ExperienceActor -> JournalActor: the window's experience goes to the trainers.</summary>
-internal sealed record KeepHandOut(long Epoch, long Iteration);
+/// <param name="Epoch">The attempt.</param>
+/// <param name="Iteration">Which.</param>
+/// <param name="Weights">Content hash of each model that begins to train on it; empty where the window's own tell.</param>
+internal sealed record KeepHandOut(long Epoch, long Iteration, ImmutableSortedDictionary<string, string> Weights);
 
 /// <summary>IterationActor -> JournalActor: all trainers have used it, and these weights came of it.</summary>
 internal sealed record KeepAcknowledgement(long Epoch, long Iteration, ImmutableSortedDictionary<string, string> Weights);

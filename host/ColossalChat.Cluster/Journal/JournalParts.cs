@@ -17,6 +17,40 @@ internal static class JournalParts
         return First(records.Where(record => IsPart(record) && epochs.Contains(record.Segment.Epoch) && record.Key.Shard < source.Batches));
     }
 
+    /// <summary>
+    /// Parts of a window that weights of several versions may have written. Those of a batch come from one epoch, because others
+    /// wrote it with other weights; and only weights count that the run has not given up since, when it went back.
+    /// </summary>
+    /// <param name="view">The journal.</param>
+    /// <param name="iteration">Which window.</param>
+    /// <param name="source">What it is made from.</param>
+    /// <param name="staleness">How much older than the window versions may be.</param>
+    /// <param name="after">Iteration that the run goes on after now.</param>
+    public static ImmutableDictionary<(int Shard, SampleField Field), RecordHead> OfAhead(
+        JournalView view, long iteration, WindowSource source, int staleness, long after)
+    {
+        var known = ImmutableDictionary<(int, SampleField), RecordHead>.Empty;
+        foreach (var (epoch, _) in view.Epochs.OrderByDescending(epoch => epoch.Epoch))
+        {
+            if (!view.Of(iteration).Any(record => record.Key.Type == RecordType.Window && record.Segment.Epoch == epoch
+                && view.Content(record) is { } content && JournalCodec.ReadSource(content).IsSameAs(source)))
+                continue;
+            foreach (var batch in OfEpoch(view, iteration, epoch).GroupBy(part => part.Key.Shard).Where(batch => batch.Key < source.Batches))
+            {
+                if (known.ContainsKey((batch.Key, SampleField.Rollout))
+                    || batch.FirstOrDefault(part => part.Key.Field == SampleField.Rollout) is not { Value: { } head, Key.Field: SampleField.Rollout }
+                    || view.Content(head) is not { } content)
+                    continue;
+                var kept = view.Epochs.Where(later => later.Epoch > head.Segment.Epoch).Select(later => later.After).Append(after).Min();
+                if (JournalCodec.ReadRollout(content).WeightVersions.Values.Span is var versions
+                    && !versions.ContainsAnyExceptInRange(iteration - staleness, kept + 1))
+                    known = known.AddRange(batch);
+            }
+        }
+
+        return known;
+    }
+
     /// <summary>Parts of an iteration that one epoch wrote or took over.</summary>
     public static ImmutableDictionary<(int Shard, SampleField Field), RecordHead> OfEpoch(JournalView view, long iteration, long epoch)
     {

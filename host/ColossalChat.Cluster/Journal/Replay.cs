@@ -86,7 +86,7 @@ public static class Replay
             ResumeFrom = request.From is { } checkpoint ? checkpoint with { State = ForTraining(checkpoint.State) } : null,
             Journal = null,
             Observer = reports,
-            Flow = request.Definition.Flow with { SafePointShare = 0 },
+            Flow = request.Definition.Flow with { SafePointShare = 0, Staleness = 0 },
             SavesAtEnd = request.SavesLast,
             ExportsModels = false,
         };

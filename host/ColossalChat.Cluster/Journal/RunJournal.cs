@@ -139,7 +139,7 @@ public sealed class RunJournal : IDisposable
         var step = key.Type switch
         {
             RecordType.Window => FoldWindow(epoch, record),
-            RecordType.HandedOut => _ledger.HandOut(epoch, key.Iteration),
+            RecordType.HandedOut => FoldHandOut(epoch, record),
             RecordType.Acknowledged => FoldAcknowledgement(epoch, record),
             RecordType.Missing => _ledger.Miss(epoch, key.Iteration),
             _ => _ledger.Ready(epoch, new BatchId(key.Iteration, key.Shard), (SampleField)key.Part, key.Rows),
@@ -158,6 +158,14 @@ public sealed class RunJournal : IDisposable
         var source = JournalCodec.ReadSource(content);
         _lineage[record.Key.Iteration] = new Entry(epoch, source, null);
         return (_ledger with { Needed = SampleLedger.Of(source.Needed).Needed }).OpenWindow(epoch, record.Key.Iteration, source.Batches);
+    }
+
+    // A window that was written ahead began with older weights than those that train on it.
+    private LedgerStep FoldHandOut(long epoch, RecordHead record)
+    {
+        if (_view.Content(record) is { Length: > 0 } content && _lineage.TryGetValue(record.Key.Iteration, out var entry))
+            _lineage[record.Key.Iteration] = entry with { Source = entry.Source with { Weights = JournalCodec.ReadWeights(content) } };
+        return _ledger.HandOut(epoch, record.Key.Iteration);
     }
 
     private LedgerStep FoldAcknowledgement(long epoch, RecordHead record)

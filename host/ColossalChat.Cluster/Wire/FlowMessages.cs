@@ -67,8 +67,9 @@ internal static class FlowMessages
                 Write(to, message.Window);
                 Write(to, message.Scores);
                 to.Duration(message.Took);
+                to.Int64(message.Mark);
             },
-            from => new(ReadBatchId(from), ReadWindow(from), ReadScores(from), from.Duration("Took"))),
+            from => new(ReadBatchId(from), ReadWindow(from), ReadScores(from), from.Duration("Took")) { Mark = from.Int64("Mark") }),
         Of<BatchJoined>("bj1", (to, message) => Write(to, message.Batch), from => new(ReadBatchId(from))),
         Of<ExperienceBuilt>(
             "eb1",

@@ -29,6 +29,9 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
     /// <summary>Roles of other processes read trained weights.</summary>
     public bool ReadersAreElsewhere { get; init; }
 
+    /// <summary>As <see cref="INodeContext.Staleness"/>.</summary>
+    public int Staleness { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Turns on devices; contexts that share a device share this.</summary>
@@ -52,6 +55,7 @@ internal sealed record NodeSetup(PluginCatalog Catalog)
         Seed = binding.Current.Settings.Seed,
         RunFolder = runFolder,
         Device = binding.Current.Settings.Device,
+        Staleness = binding.Current.Settings.Flow.Staleness,
         Log = log,
         Users = binding.Users,
         SharedOptions = name => binding.Current.Settings.Models is var models && models.Name == name ? models.Options : null,
@@ -80,6 +84,9 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
     public IBlobLane Blobs { get; } = setup.Blobs ?? new InProcessBlobLane();
 
     public bool ReadersAreElsewhere => setup.ReadersAreElsewhere;
+
+    /// <inheritdoc/>
+    public int Staleness => setup.Staleness;
 
     public PeerLinks Peers { get; } = new InProcessPeerLinks();
 
@@ -241,6 +248,8 @@ internal sealed class NodeContext(NodeSetup setup) : INodeContext, IDisposable
         public IBlobLane Blobs => node.Blobs;
 
         public bool ReadersAreElsewhere => node.ReadersAreElsewhere;
+
+        public int Staleness => node.Staleness;
 
         public IDeviceLeases Devices => node.Devices;
 

@@ -13,6 +13,8 @@ internal sealed class Answer
     private readonly StringBuilder _text = new();
     private readonly List<int> _ids = [];
     private readonly List<float> _logProbs = [];
+    private readonly List<int> _changes = [];
+    private int _change;
     private readonly HashSet<int> _stopIds;
     private readonly HashSet<int>? _present;
     private readonly int _limit;
@@ -62,14 +64,21 @@ internal sealed class Answer
     /// <summary>The newest token.</summary>
     public int Last => _ids[^1];
 
+    /// <summary>Prompt and answer so far.</summary>
+    public ReadOnlyMemory<int> Written => (int[])[.. Prompt.Span, .. _ids];
+
     /// <summary>Why it ended; null while it goes on.</summary>
     public FinishReason? Finished { get; private set; }
+
+    /// <summary>The next tokens are drawn with other weights.</summary>
+    public void NoteChange() => _change++;
 
     /// <summary>Takes the next token.</summary>
     public void Accept(int id, float logProb)
     {
         _ids.Add(id);
         _logProbs.Add(logProb);
+        _changes.Add(_change);
         _present?.Add(id);
         var text = _stops.Add(_stream?.Add(id) ?? "", out var isMatch);
         if (isMatch || _stopIds.Contains(id))
@@ -93,5 +102,6 @@ internal sealed class Answer
     public void Cancel() => Finished ??= FinishReason.Cancelled;
 
     /// <summary>The whole answer.</summary>
-    public GeneratedText Result() => new([.. _ids], [.. _logProbs], _text.ToString(), Finished ?? FinishReason.Cancelled);
+    public GeneratedText Result() =>
+        new([.. _ids], [.. _logProbs], _text.ToString(), Finished ?? FinishReason.Cancelled) { Changes = _change == 0 ? [] : [.. _changes] };
 }

@@ -63,6 +63,37 @@ internal sealed class GenerationSession : IDisposable
         RemoveFinished();
     }
 
+    /// <summary>
+    /// One more token for every running answer, with weights that have changed: what the old ones left in the cache is
+    /// forgotten and everything is read again, so that the log-probabilities are those of the new weights alone.
+    /// </summary>
+    /// <param name="all">Answers that are to know of the change, begun or not.</param>
+    public void StepAnew(IEnumerable<Answer> all)
+    {
+        RemoveFinished();
+        foreach (var answer in all)
+            answer.NoteChange();
+        for (var row = 0; row < _running.Count; row++)
+            _cache.Clear(row);
+        for (var done = 0; done < _running.Count;)
+        {
+            var (count, longest) = (0, 0);
+            while (done + count < _running.Count)
+            {
+                var length = Math.Max(longest, _running[done + count].Written.Length);
+                if (count > 0 && (count + 1) * length > PrefillTokens)
+                    break;
+                (count, longest) = (count + 1, length);
+            }
+
+            var batch = _running.GetRange(done, count);
+            Advance([.. Enumerable.Range(done, count)], batch, [.. batch.Select(answer => answer.Written)], longest);
+            done += count;
+        }
+
+        RemoveFinished();
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _cache.Dispose();
 

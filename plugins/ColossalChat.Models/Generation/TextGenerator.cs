@@ -26,7 +26,11 @@ internal sealed class TextGenerator(ICausalModel model, ITokenizer? tokenizer) :
     public int ContextLength => model.Shape.ContextLength;
 
     /// <inheritdoc/>
-    public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<GenerationRequest> requests, CancellationToken cancel)
+    public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<GenerationRequest> requests, CancellationToken cancel) =>
+        Generate(requests, () => false, cancel);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<GenerationRequest> requests, Func<bool> changed, CancellationToken cancel)
     {
         if (requests.Count == 0)
             return [];
@@ -35,7 +39,10 @@ internal sealed class TextGenerator(ICausalModel model, ITokenizer? tokenizer) :
         for (var next = 0; next < answers.Length || session.Running > 0;)
         {
             cancel.ThrowIfCancellationRequested();
+            var hasChanged = changed();
             var joining = Math.Min(session.Free, answers.Length - next);
+            if (hasChanged)
+                session.StepAnew(answers);
             session.Admit(answers[next..(next + joining)]);
             next += joining;
             session.Step();

@@ -40,7 +40,10 @@ internal sealed class Loan(string name, LoadedModel model, bool withAdapter, Act
     public IDisposable Activate() => new AdapterState(model.Adapter, withAdapter);
 
     /// <inheritdoc/>
-    public bool SharesWeightsWith(string trained) => trained == Name;
+    public bool SharesWeightsWith(string trained) => trained == Name && !IsCopy;
+
+    /// <summary>Nobody trains these weights.</summary>
+    public bool IsCopy { get; init; }
 
     /// <inheritdoc/>
     public void Export(string folder, Func<ParameterSlot, IDisposable>? read = null) => model.Export(folder, withAdapter, read);

@@ -7,6 +7,8 @@ namespace ColossalChat.Models.Store;
 /// <summary>The node's models by name. A model is loaded when first borrowed and freed when the last loan comes back.</summary>
 internal sealed class ModelStore(ModelStoreOptions options, INodeContext context) : IModelStore, IModelCatalog, IDisposable
 {
+    // No key of a configuration has it.
+    private const string CopyMark = " (copy)";
     private readonly Lock _lock = new();
     private readonly Dictionary<string, LoadedModel> _loaded = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TextModel> _texts = new(StringComparer.Ordinal);
@@ -25,19 +27,24 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
     }
 
     /// <inheritdoc/>
-    public IBorrowedModel Borrow(string name)
+    public IBorrowedModel Borrow(string name) => Borrow(name, OwnerOf(name));
+
+    /// <inheritdoc/>
+    public IBorrowedModel BorrowCopy(string name) => Borrow(name, OwnerOf(name) + CopyMark);
+
+    private Loan Borrow(string name, string key)
     {
-        var owner = OwnerOf(name);
+        var (owner, isCopy) = (OwnerOf(name), key.EndsWith(CopyMark, StringComparison.Ordinal));
         lock (_lock)
         {
-            if (!_loaded.TryGetValue(owner, out var model))
+            if (!_loaded.TryGetValue(key, out var model))
             {
                 model = new LoadedModel(options.Models[owner], TextOf(owner), context);
-                _loaded.Add(owner, model);
+                _loaded.Add(key, model);
             }
 
             model.Loans.Add(name);
-            return new Loan(name, model, withAdapter: owner == name, () => GiveBack(owner, name));
+            return new Loan(name, model, withAdapter: owner == name, () => GiveBack(key, name)) { IsCopy = isCopy };
         }
     }
 
@@ -95,16 +102,16 @@ internal sealed class ModelStore(ModelStoreOptions options, INodeContext context
         }
     }
 
-    private void GiveBack(string owner, string name)
+    private void GiveBack(string key, string name)
     {
         lock (_lock)
         {
-            if (!_loaded.TryGetValue(owner, out var model))
+            if (!_loaded.TryGetValue(key, out var model))
                 return;
             model.Loans.Remove(name);
             if (model.Loans.Count > 0)
                 return;
-            _loaded.Remove(owner);
+            _loaded.Remove(key);
             model.Dispose();
         }
     }

@@ -21,6 +21,9 @@ internal static class ExperienceAssembly
         };
         if (rows.All(row => row.Values is not null))
             columns[ExperienceColumns.OldValues] = Column(rows, (row, _) => row.Values!);
+        var staleness = rows.Select(StalenessOf).ToArray();
+        if (staleness.Any(row => row.AsSpan().ContainsAnyExcept(0f)))
+            columns[ExperienceColumns.Staleness] = Column(rows, (_, i) => staleness[i]);
         return new Experience(
             Ragged.FromRows(rows.Select(row => row.Rollout.Sequence(row.Row))),
             Ragged.FromRows(rows.Select(IsTarget)),
@@ -43,6 +46,13 @@ internal static class ExperienceAssembly
         }
 
         return [.. picks.Select(experience.Pick)];
+    }
+
+    // Versions count updates from 1, the weights before training, so an iteration begins with the version of its number.
+    private static float[] StalenessOf(ScoredRow row)
+    {
+        var versions = row.Rollout.WeightVersions[row.Row];
+        return [.. row.Targets.Select(target => (float)(row.Rollout.Batch.Iteration - versions.Span[target]))];
     }
 
     private static Ragged<float> Column(IReadOnlyList<ScoredRow> rows, Func<ScoredRow, int, float[]> perTarget) =>

@@ -35,7 +35,7 @@ public sealed class CriticRole : IScoringRole
     /// <summary>Borrows the critic.</summary>
     public CriticRole(CriticOptions options, INodeContext context)
     {
-        (_options, _critic) = (options, context.Resolve<IModelStore>("models").Borrow(options.Model));
+        (_options, _critic) = (options, WeightsReader.Borrow(options.Model, context));
         _head = ValueHeads.Of(_critic);
         _weights = new WeightsReader(_critic, options.Model, context);
     }

@@ -35,8 +35,11 @@ public sealed record RolloutOptions : ICheckedOptions
     }
 }
 
-/// <summary>Writes answers with the policy, in the trainer's process with the very model that it updates.</summary>
-public sealed class RolloutRole : IRolloutRole
+/// <summary>
+/// Writes answers with the policy, in the trainer's process with the very model that it updates. Where answers may be stale it
+/// has a copy instead, and takes new weights between two tokens of a running batch.
+/// </summary>
+public sealed class RolloutRole : IInterruptibleRollout
 {
     private readonly RolloutOptions _options;
     private readonly INodeContext _context;
@@ -48,7 +51,7 @@ public sealed class RolloutRole : IRolloutRole
     public RolloutRole(RolloutOptions options, INodeContext context)
     {
         (_options, _context) = (options, context);
-        _policy = context.Resolve<IModelStore>("models").Borrow(options.Model);
+        _policy = WeightsReader.Borrow(options.Model, context);
         _weights = new WeightsReader(_policy, options.Model, context);
         var text = _policy.Text;
         _stopIds = [.. options.StopIds.Concat(text.Template.StopIds).Concat(text.Tokenizer.EosIds).Distinct()];
@@ -61,14 +64,38 @@ public sealed class RolloutRole : IRolloutRole
     public Rollout Generate(PromptBatch prompts, CancellationToken cancel)
     {
         using var active = _policy.Activate();
-        var answers = _policy.Generator.Generate(Requests(prompts), cancel);
+        return Write(prompts, _policy.Generator.Generate(Requests(prompts), cancel), [_weights.Version], cancel);
+    }
+
+    /// <inheritdoc/>
+    public Rollout Generate(PromptBatch prompts, IWeightInbox inbox, CancellationToken cancel)
+    {
+        // Log-probabilities of a truncated distribution are taken again afterwards, when only the newest weights are left.
+        if (IsTruncated)
+            return Generate(prompts, cancel);
+        using var active = _policy.Activate();
+        var versions = new List<long> { _weights.Version };
+        var answers = _policy.Generator.Generate(Requests(prompts), HasNewWeights, cancel);
+        return Write(prompts, answers, versions, cancel);
+
+        bool HasNewWeights()
+        {
+            if (inbox.Take(_options.Model) is not { } publication || !_weights.Accept(publication, cancel))
+                return false;
+            versions.Add(_weights.Version);
+            return true;
+        }
+    }
+
+    private Rollout Write(PromptBatch prompts, IReadOnlyList<GeneratedText> answers, IReadOnlyList<long> versions, CancellationToken cancel)
+    {
         var tokens = Ragged.FromRows(answers.Select(answer => answer.Ids));
         var rollout = new Rollout(
             prompts,
             tokens,
             Ragged.FromRows(answers.Select(answer => answer.LogProbs)),
             Filled(tokens, true),
-            Filled(tokens, _weights.Version),
+            Ragged.FromRows(answers.Select(answer => VersionsOf(answer, versions))),
             [.. answers.Select(answer => answer.FinishReason)])
         {
             Temperature = _options.Sampling.Temperature > 0 ? _options.Sampling.Temperature : 1,
@@ -85,6 +112,10 @@ public sealed class RolloutRole : IRolloutRole
 
     /// <inheritdoc/>
     public void Dispose() => _policy.Dispose();
+
+    private static long[] VersionsOf(GeneratedText answer, IReadOnlyList<long> versions) => answer.Changes.Length > 0
+        ? [.. answer.Changes.Select(change => versions[change])]
+        : [.. Enumerable.Repeat(versions[0], answer.Ids.Length)];
 
     private static Ragged<T> Filled<T>(Ragged<int> shape, T value)
     {

@@ -17,7 +17,12 @@ internal sealed class OnlineSteps(TrainedModel model, OnlineTrainerOptions optio
     private GradientReport? _report;
     private StepMetrics _metrics = new(names);
 
-    public Experience Experience => _request?.Experience ?? throw new InvalidOperationException("Begin comes first.");
+    /// <summary>What the iteration learns from; its rows stay where they are.</summary>
+    public Experience Experience
+    {
+        get => _request?.Experience ?? throw new InvalidOperationException("Begin comes first.");
+        set => _request = _request! with { Experience = value };
+    }
 
     public int Begin(TrainRequest request)
     {

@@ -22,6 +22,12 @@ public sealed record PpoPolicyOptions : OnlineTrainerOptions
     /// <summary>Nats of mean entropy are worth this much loss; 0 only measures entropy. 0 or more; default 0.</summary>
     public double EntropyCoefficient { get; init; }
 
+    /// <summary>
+    /// Largest importance weight of a token that older weights wrote; 0 leaves such tokens uncorrected. 0 or at least 1;
+    /// default 2.
+    /// </summary>
+    public double ImportanceCap { get; init; } = 2;
+
     /// <inheritdoc/>
     public override IEnumerable<string> Problems()
     {
@@ -29,6 +35,8 @@ public sealed record PpoPolicyOptions : OnlineTrainerOptions
             yield return problem;
         if (EntropyCoefficient is not >= 0)
             yield return $"entropy-coefficient is {EntropyCoefficient}; it must be 0 (off) or more.";
+        if (ImportanceCap is not (0 or (>= 1 and < double.PositiveInfinity)))
+            yield return $"importance-cap is {ImportanceCap}; it must be 0 (off), or 1 or more.";
     }
 }
 
@@ -39,6 +47,7 @@ public sealed class PpoPolicyTrainer : ModelTrainer
     private readonly OnlineSteps _steps;
     private readonly IPolicyLoss _loss;
     private readonly IExtraLoss[] _extras;
+    private CorrectedExperience? _corrected;
 
     /// <summary>Borrows the policy, makes its engine and its losses.</summary>
     public PpoPolicyTrainer(PpoPolicyOptions options, INodeContext context)
@@ -64,23 +73,44 @@ public sealed class PpoPolicyTrainer : ModelTrainer
     public override int Begin(TrainRequest request)
     {
         RequiredColumns.Check(request.Experience, Model, ExperienceColumns.OldLogProbs, ExperienceColumns.Advantages);
+        _corrected = null;
         return _steps.Begin(request);
     }
 
     /// <inheritdoc/>
     public override bool Compute(int step, CancellationToken cancel)
     {
+        if (step == 0)
+            Correct(cancel);
         var objective = new PolicyObjective(_loss, TemperatureOf(_steps.Experience), _options.EntropyCoefficient);
         // Extras first: they read files and may fail, and nobody would free a window made before.
         var extras = _extras.Select(extra => extra.Next(Trained.Device)).OfType<ObjectivePart>().ToArray();
         return _steps.Compute([_steps.Part(step, objective), .. extras], cancel);
     }
 
+    // Before the first update, when the policy is still the one that the iteration began with. All ranks do it or none, because
+    // they compute together: the column is there on all of them or on none.
+    private void Correct(CancellationToken cancel)
+    {
+        if (_options.ImportanceCap == 0 || !StaleExperience.IsStale(_steps.Experience))
+            return;
+        var proximal = ProximalLogProbs.Of(Trained, _steps.Experience, TemperatureOf(_steps.Experience), cancel);
+        _corrected = StaleExperience.Correct(_steps.Experience, proximal, _options.ImportanceCap);
+        _steps.Experience = _corrected.Experience;
+    }
+
     /// <inheritdoc/>
     public override void Finish(int step, bool apply) => _steps.Finish(apply);
 
     /// <inheritdoc/>
-    public override IReadOnlyDictionary<string, double> End() => _steps.End();
+    public override IReadOnlyDictionary<string, double> End()
+    {
+        var numbers = _steps.End();
+        foreach (var (name, value) in _corrected?.Metrics ?? new Dictionary<string, double>())
+            numbers[name] = value;
+        _corrected = null;
+        return numbers;
+    }
 
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) =>

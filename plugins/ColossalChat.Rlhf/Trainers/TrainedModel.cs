@@ -23,7 +23,7 @@ internal sealed class TrainedModel : IDisposable
     public TrainedModel(TrainerOptions options, INodeContext context, bool needsValueHead)
     {
         (_options, _place, _node) = (options, context.Place, context.NodeName);
-        _publisher = context.ReadersAreElsewhere && _place.Rank == 0 ? new WeightsPublisher(context.Blobs) : null;
+        _publisher = (context.ReadersAreElsewhere || context.Staleness > 0) && _place.Rank == 0 ? new WeightsPublisher(context.Blobs, context.Staleness) : null;
         _loan = context.Resolve<IModelStore>("models").Borrow(options.Model);
         try
         {

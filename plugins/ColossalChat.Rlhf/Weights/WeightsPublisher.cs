@@ -21,12 +21,13 @@ internal sealed record WeightsPiece(BlobReference Blob, IReadOnlyList<WeightsEnt
 internal sealed record WeightsEntry(string Name, string Type, int Bytes);
 
 /// <summary>
-/// Puts the trained parameters into the lane, for readers of other processes. The newest two publications stay, so that a
+/// Puts the trained parameters into the lane, for readers with weights of their own. The newest publications stay, so that a
 /// reader that is late or new still finds what it was told of.
 /// </summary>
-internal sealed class WeightsPublisher(IBlobLane lane) : IDisposable
+/// <param name="lane">Where they go.</param>
+/// <param name="staleness">Updates by which readers may lag.</param>
+internal sealed class WeightsPublisher(IBlobLane lane, int staleness) : IDisposable
 {
-    private const int Kept = 2;
     private const long PieceBytes = 256 << 20;
     private readonly Queue<IReadOnlyList<BlobReference>> _published = new();
 
@@ -48,7 +49,7 @@ internal sealed class WeightsPublisher(IBlobLane lane) : IDisposable
 
         var manifest = lane.Publish(name, JsonSerializer.SerializeToUtf8Bytes(new WeightsManifest(pieces)));
         _published.Enqueue([manifest, .. pieces.Select(piece => piece.Blob)]);
-        while (_published.Count > Kept)
+        while (_published.Count > staleness + 2)
             Withdraw(_published.Dequeue());
         return publication with { Blob = manifest };
     }

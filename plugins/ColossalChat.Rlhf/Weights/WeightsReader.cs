@@ -20,19 +20,33 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
 
     private long Epoch { get; set; }
 
-    /// <summary>Takes a publication over; one of another model, or of a publisher that was replaced, changes nothing.</summary>
-    /// <exception cref="InvalidOperationException">What arrived is not what was published.</exception>
-    public void Accept(WeightsPublication publication, CancellationToken cancel)
+    /// <summary>A model for a role: the trainer's own, or a copy where training goes on while the role computes.</summary>
+    public static IBorrowedModel Borrow(string name, INodeContext context)
     {
-        if (publication.Model != name || publication.Epoch < Epoch)
-            return;
-        if (publication.Blob is { } blob && publication.Publisher != context.NodeName && !IsLoaded(publication))
+        var models = context.Resolve<IModelStore>("models");
+        return context.Staleness > 0 ? models.BorrowCopy(name) : models.Borrow(name);
+    }
+
+    /// <summary>
+    /// Takes a publication over; one of another model, of a publisher that was replaced, or older than what is there changes
+    /// nothing.
+    /// </summary>
+    /// <returns>True when the model has other weights than before, as far as their versions tell.</returns>
+    /// <exception cref="InvalidOperationException">What arrived is not what was published.</exception>
+    public bool Accept(WeightsPublication publication, CancellationToken cancel)
+    {
+        if (publication.Model != name || (publication.Epoch, publication.Version).CompareTo((Epoch, Version)) < 0)
+            return false;
+        var isNewer = publication.Version != Version;
+        var isElsewhere = publication.Publisher != context.NodeName || !model.SharesWeightsWith(name);
+        if (publication.Blob is { } blob && isElsewhere && !IsLoaded(publication))
         {
             Load(blob, publication, cancel);
             s_loaded.AddOrUpdate(model.Body, publication);
         }
 
         (Epoch, Version) = (publication.Epoch, publication.Version);
+        return isNewer;
     }
 
     private bool IsLoaded(WeightsPublication publication) =>

@@ -1,0 +1,133 @@
+using System.Collections.Immutable;
+using ColossalChat.Contracts;
+
+namespace ColossalChat.Cluster;
+
+/// <summary>
+/// The part of an attempt's leader that has windows written ahead while an iteration trains (<c>flow.staleness</c> above 0).
+/// Training keeps its order and a publication stops nothing: whoever writes takes new weights when he can, and a window does
+/// not begin before everybody who takes batches has weights that are young enough for it.
+/// </summary>
+internal sealed partial class IterationActor
+{
+    private WindowsAhead? _ahead;
+    private ImmutableHashSet<string> _told = [];
+
+    private void ReceiveAhead()
+    {
+        Receive<WeightsReady>(Published);
+        Receive<WindowWhole>(whole =>
+        {
+            _ahead = _ahead!.Join(whole.Iteration);
+            _barrier.ArriveIfAwaited(WholeAnswer(whole.Iteration));
+        });
+    }
+
+    private static string WholeAnswer(long window) => $"whole {window}";
+
+    private static string PublishedAnswer(long iteration, string model) => $"published {iteration} {model}";
+
+    private void OpenAhead()
+    {
+        var staleness = _flow.Definition.Flow.Staleness;
+        if (staleness == 0 || !IsOnline)
+            return;
+        // The state between two iterations would be one after batches of later ones, which are made again after going back.
+        if (_facts.FirstOrDefault(role => role.Value.HasState && RoleTable.IsReader(role.Key)).Key is { } stateful)
+        {
+            _flow.Note("staleness", $"flow.staleness = {staleness} is not used: {stateful} has a state, which must not know of later windows. The run is on-policy.");
+            staleness = 0;
+        }
+
+        _ahead = WindowsAhead.Of(staleness, _schedule.Last, _iteration);
+    }
+
+    // Asked again, what was sent may have been lost on its way to another node.
+    private void TrainAhead()
+    {
+        var isRepeated = _ahead!.Training == _iteration;
+        _ahead = _ahead.Train(_iteration);
+        _roles.Experience.Tell(new TrainWindow(_iteration, _weights));
+        if (isRepeated)
+            TellAgainAhead();
+        BeginAhead();
+    }
+
+    private void TellAgainAhead()
+    {
+        _pools.TellAgain();
+        if (_ahead!.Begun >= _iteration)
+            StartWindow(_ahead.Begun, BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+    }
+
+    private void BeginAhead()
+    {
+        if (_swaps.IsUnderWay)
+            return;
+        while (_ahead?.Next(_pools.OldestVersion, mayGoAhead: !IsStopping && !_swaps.IsDue) is { } window)
+        {
+            _ahead = _ahead.Begin(window);
+            if (_flow.Journal.IsNobody())
+                StartWindow(window, BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+            else
+                _flow.Journal.Tell(new OpenWindow(_flow.Epoch, window, TrainingBatches, _weights.Clear()) { Staleness = _flow.Definition.Flow.Staleness });
+        }
+    }
+
+    private void PublishTrained(Action then)
+    {
+        if (_ahead is null)
+        {
+            Publish(then);
+            return;
+        }
+
+        _numbers.PublishBegan();
+        AwaitAsked(Plan.ModelsTrained.Select(model => PublishedAnswer(_iteration, model)), then, () =>
+        {
+            var readers = _roles.Readers;
+            _told = [.. readers.Keys];
+            foreach (var (trainer, actor) in _training.Trainers)
+                actor.Tell(new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, trainer.Rank == 0 ? [.. readers.Values, Self] : []));
+        });
+    }
+
+    private void Published(WeightsReady ready)
+    {
+        if (ready.Iteration != _iteration)
+            return;
+        _weights = _weights.SetItem(ready.Publication.Model, ready.Publication.ContentHash);
+        _pools.Published(ready, _told);
+        _barrier.ArriveIfAwaited(PublishedAnswer(ready.Iteration, ready.Publication.Model));
+    }
+
+    private void LoadedAhead(WeightsLoaded loaded)
+    {
+        _barrier.ArriveIfAwaited(LoadAnswer(loaded.Iteration, loaded.Publication.Model, loaded.Reader));
+        BeginAhead();
+    }
+
+    /// <summary>Goes on when all readers have the newest weights: a measurement is one of one policy.</summary>
+    private void WhenAllLoaded(Action then)
+    {
+        var missing = _ahead is null ? [] : Plan.ModelsTrained
+            .SelectMany(model => _roles.Readers.Keys, (model, reader) => (model, reader))
+            .Where(pair => !_pools.Has(pair.reader, pair.model, _iteration))
+            .Select(pair => LoadAnswer(_iteration, pair.model, pair.reader))
+            .ToArray();
+        if (missing.Length == 0)
+            then();
+        else
+            _barrier.Await(missing, then, _pools.TellAgain);
+    }
+
+    /// <summary>Goes on when all windows that began are whole, so that no role has a batch.</summary>
+    private void WhenNoneIsAhead(Action then)
+    {
+        var open = _ahead?.Open.Select(WholeAnswer).ToArray() ?? [];
+        if (open.Length == 0)
+            then();
+        else
+            _barrier.Await(open, then, TellAgainAhead);
+    }
+}
