@@ -240,7 +240,7 @@ public sealed class OnlineFlowTests
         Assert.Contains("rollout, trainers.critic", error.Message, StringComparison.Ordinal);
     }
 
-    private sealed class UnlimitedDevices : IDeviceLeases, IDisposable
+    internal sealed class UnlimitedDevices : IDeviceLeases, IDisposable
     {
         public IDisposable Take(string device, CancellationToken cancel) => this;
 

@@ -20,13 +20,22 @@ internal sealed partial class ExperienceActor : StatefulRoleActor<IExperienceRol
         _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded) with { Ahead = flow.Definition.Flow.Staleness };
         if (IsAhead)
             ReceiveAhead();
-        Receive<RolloutDone>(done => Take(done));
-        Receive<RolloutScored>(Take);
+        else
+            ReceiveInOrder();
         Receive<ResendWindow>(resend =>
         {
             if (_last is { } last && new BatchId(last.Window.Iteration, 0, last.Window.Purpose) == resend.Batch)
                 Complete(last.Window, last.Parts, last.Timings);
         });
+    }
+
+    private void ReceiveInOrder()
+    {
+        Receive<RolloutDone>(done =>
+        {
+            Take(done);
+        });
+        Receive<RolloutScored>(Take);
     }
 
     private bool Take(RolloutDone done) => Add(

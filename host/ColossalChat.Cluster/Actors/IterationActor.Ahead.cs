@@ -62,9 +62,9 @@ internal sealed partial class IterationActor
 
     private void BeginAhead()
     {
-        if (_swaps.IsUnderWay)
+        if (_swaps.IsUnderWay || _pools.OldestVersion is not { } oldest)
             return;
-        while (_ahead?.Next(_pools.OldestVersion, mayGoAhead: !IsStopping && !_swaps.IsDue) is { } window)
+        while (_ahead?.Next(oldest, mayGoAhead: !IsStopping && !_swaps.IsDue) is { } window)
         {
             _ahead = _ahead.Begin(window);
             if (_flow.Journal.IsNobody())

@@ -11,6 +11,7 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     private readonly Dictionary<string, WeightsLoaded> _newest = [];
     private readonly Dictionary<(string Reader, string Model), long> _loaded = [];
     private readonly HashSet<string> _ready = [];
+    private bool _areComplete;
 
     /// <summary>A role was opened, perhaps long after the others.</summary>
     public void Welcome(string slot, IActorRef actor)
@@ -41,11 +42,10 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     /// <summary>True when a reader has a model's weights after an iteration, or newer ones.</summary>
     public bool Has(string reader, string model, long iteration) => _loaded.GetValueOrDefault((reader, model), -1) >= iteration;
 
-    /// <summary>Oldest version of any model that one of those has who take batches; -1 while there is none.</summary>
-    public long OldestVersion => _ready
-        .SelectMany(_ => flow.Definition.Plan.ModelsTrained, (reader, model) => _loaded.GetValueOrDefault((reader, model), -2) + 1)
-        .DefaultIfEmpty(-1)
-        .Min();
+    /// <summary>Oldest version of any model that one of those has who take batches; null while some role has nobody yet.</summary>
+    public long? OldestVersion => _areComplete
+        ? _ready.SelectMany(_ => flow.Definition.Plan.ModelsTrained, (reader, model) => _loaded.GetValueOrDefault((reader, model), -1) + 1).DefaultIfEmpty(0).Min()
+        : null;
 
     /// <summary>A reader has weights.</summary>
     public void Loaded(WeightsLoaded loaded)
@@ -96,7 +96,9 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     private void Tell()
     {
         var pools = roles.PoolsOf(_ready);
-        if (pools.Rollouts.Count > 0 && pools.Scorers.All(pool => pool.Count > 0))
-            roles.Prompts.Tell(new PoolsChanged(pools), flow.Iteration);
+        if (pools.Rollouts.Count == 0 || !pools.Scorers.All(pool => pool.Count > 0))
+            return;
+        _areComplete = true;
+        roles.Prompts.Tell(new PoolsChanged(pools), flow.Iteration);
     }
 }

@@ -30,26 +30,30 @@ internal static class JournalParts
         JournalView view, long iteration, WindowSource source, int staleness, long after)
     {
         var known = ImmutableDictionary<(int, SampleField), RecordHead>.Empty;
-        foreach (var (epoch, _) in view.Epochs.OrderByDescending(epoch => epoch.Epoch))
+        foreach (var (epoch, _) in view.Epochs.OrderByDescending(epoch => epoch.Key))
         {
             if (!view.Of(iteration).Any(record => record.Key.Type == RecordType.Window && record.Segment.Epoch == epoch
                 && view.Content(record) is { } content && JournalCodec.ReadSource(content).IsSameAs(source)))
                 continue;
             foreach (var batch in OfEpoch(view, iteration, epoch).GroupBy(part => part.Key.Shard).Where(batch => batch.Key < source.Batches))
             {
-                if (known.ContainsKey((batch.Key, SampleField.Rollout))
-                    || batch.FirstOrDefault(part => part.Key.Field == SampleField.Rollout) is not { Value: { } head, Key.Field: SampleField.Rollout }
-                    || view.Content(head) is not { } content)
+                if (known.ContainsKey((batch.Key, SampleField.Rollout)))
                     continue;
-                var kept = view.Epochs.Where(later => later.Epoch > head.Segment.Epoch).Select(later => later.After).Append(after).Min();
-                if (JournalCodec.ReadRollout(content).WeightVersions.Values.Span is var versions
-                    && !versions.ContainsAnyExceptInRange(iteration - staleness, kept + 1))
-                    known = known.AddRange(batch);
+                foreach (var head in batch.Where(part => part.Key.Field == SampleField.Rollout).Select(part => part.Value))
+                {
+                    var kept = view.Epochs.Where(later => later.Key > head.Segment.Epoch).Select(later => later.Value).Append(after).Min();
+                    if (IsWithin(view, head, iteration - staleness, kept + 1))
+                        known = known.AddRange(batch);
+                }
             }
         }
 
         return known;
     }
+
+    private static bool IsWithin(JournalView view, RecordHead rollout, long oldest, long newest) => oldest <= newest
+        && view.Content(rollout) is { } content
+        && !JournalCodec.ReadRollout(content).WeightVersions.Values.Span.ContainsAnyExceptInRange(oldest, newest);
 
     /// <summary>Parts of an iteration that one epoch wrote or took over.</summary>
     public static ImmutableDictionary<(int Shard, SampleField Field), RecordHead> OfEpoch(JournalView view, long iteration, long epoch)

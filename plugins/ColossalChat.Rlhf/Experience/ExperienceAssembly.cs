@@ -48,11 +48,12 @@ internal static class ExperienceAssembly
         return [.. picks.Select(experience.Pick)];
     }
 
-    // Versions count updates from 1, the weights before training, so an iteration begins with the version of its number.
+    // Versions count updates from 1, the weights before training, so an iteration begins with the version of its number. 0 is
+    // that of a role which was never told of any weights: nothing is known of its age.
     private static float[] StalenessOf(ScoredRow row)
     {
-        var versions = row.Rollout.WeightVersions[row.Row];
-        return [.. row.Targets.Select(target => (float)(row.Rollout.Batch.Iteration - versions.Span[target]))];
+        var (versions, newest) = (row.Rollout.WeightVersions[row.Row], row.Rollout.Batch.Iteration);
+        return [.. row.Targets.Select(target => versions.Span[target] is > 0 and var version ? (float)(newest - version) : 0)];
     }
 
     private static Ragged<float> Column(IReadOnlyList<ScoredRow> rows, Func<ScoredRow, int, float[]> perTarget) =>

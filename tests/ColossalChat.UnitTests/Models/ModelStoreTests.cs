@@ -36,6 +36,31 @@ public sealed class ModelStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_copy_has_weights_of_its_own_that_all_its_borrowers_share()
+    {
+        using var store = Store(new() { ["policy"] = new ModelSource { Path = Folder("a") } });
+        using var trained = store.Borrow("policy");
+        using var copy = store.BorrowCopy("policy");
+        using var again = store.BorrowCopy("policy");
+        Assert.Same(copy.Body, again.Body);
+        Assert.NotSame(trained.Body, copy.Body);
+        Assert.False(copy.SharesWeightsWith("policy"));
+        Assert.Equal("policy", copy.Name);
+        Assert.Equal(["policy"], store.Borrowed);
+        int[] ids = [1, 2, 3];
+        var expected = trained.LanguageModel.NextLogProbs(ids, default);
+        using (no_grad())
+            trained.Body.Embedding.Parameters[0].Value.detach().mul_(1.5);
+        Assert.Equal(expected, copy.LanguageModel.NextLogProbs(ids, default));
+        Assert.NotEqual(expected, trained.LanguageModel.NextLogProbs(ids, default));
+        var weight = copy.Body.Embedding.Parameters[0].Value;
+        copy.Dispose();
+        Assert.False(weight.IsInvalid);
+        again.Dispose();
+        Assert.True(weight.IsInvalid);
+    }
+
+    [Fact]
     public void Same_as_computes_with_the_adapter_off_and_gives_the_state_back()
     {
         using var store = Store(new()

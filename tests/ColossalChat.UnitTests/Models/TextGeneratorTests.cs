@@ -30,6 +30,35 @@ public sealed class TextGeneratorTests : IDisposable
     }
 
     [Fact]
+    public void After_a_change_of_weights_tokens_are_those_that_the_new_ones_alone_would_draw()
+    {
+        var requests = Enumerable.Range(0, 3).Select(i => Request(i, 3 + (2 * i), 12)).ToArray();
+        var asked = 0;
+
+        var answers = _generator.Generate(requests, () => asked++ == 5 && Change(), default);
+
+        var judge = new LanguageModel(_model);
+        foreach (var (request, answer) in requests.Zip(answers))
+        {
+            // The first question comes before the first two tokens, each later one before one more.
+            Assert.Equal(answer.Ids.Select((_, token) => token <= 5 ? 0 : 1), answer.Changes);
+            int[] whole = [.. request.Prompt.Span, .. answer.Ids];
+            var changed = judge.LogProbs(Ragged.FromRows([whole]), default).Values.ToArray()[(request.Prompt.Length - 1)..];
+            for (var t = 6; t < changed.Length; t++)
+                Assert.InRange(answer.LogProbs[t], changed[t] - 1e-4, changed[t] + 1e-4);
+            Assert.True(Math.Abs(answer.LogProbs[2] - changed[2]) > 1e-3, "the change changed nothing");
+        }
+
+        bool Change()
+        {
+            using var noGrad = TorchSharp.torch.no_grad();
+            foreach (var slot in _model.Blocks.SelectMany(block => block.Parameters))
+                slot.Value.detach().mul_(1.3);
+            return true;
+        }
+    }
+
+    [Fact]
     public void Same_requests_give_the_same_bits_and_another_key_another_text()
     {
         var requests = Enumerable.Range(0, 5).Select(i => Request(i, 4 + i, 20)).ToArray();

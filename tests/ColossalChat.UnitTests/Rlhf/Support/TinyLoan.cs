@@ -141,12 +141,32 @@ internal sealed class TinyGenerator(ICausalModel body, Func<bool> isActive) : IT
         return [.. requests.Select(Answer)];
     }
 
-    private GeneratedText Answer(GenerationRequest request)
+    // Answer by answer, so a change meets each at its own token.
+    public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<GenerationRequest> requests, Func<bool> changed, CancellationToken cancel)
+    {
+        Xunit.Assert.True(isActive(), "generation outside Activate");
+        var before = 0;
+        return [.. requests.Select(request =>
+        {
+            var changes = new List<int>();
+            var answer = Answer(request, () =>
+            {
+                before += changed() ? 1 : 0;
+                changes.Add(before);
+            });
+            return answer with { Changes = [.. changes] };
+        })];
+    }
+
+    private GeneratedText Answer(GenerationRequest request) => Answer(request, () => { });
+
+    private GeneratedText Answer(GenerationRequest request, Action beforeToken)
     {
         var ids = request.Prompt.ToArray().ToList();
         var logProbs = new List<float>();
         while (logProbs.Count < request.MaxNewTokens)
         {
+            beforeToken();
             var next = NextLogProbs(ids, request.Sampling.Temperature);
             var (u, token) = (request.Key.Uniform(logProbs.Count), 0);
             for (var sum = Math.Exp(next[0]); sum < u && token < next.Length - 1; sum += Math.Exp(next[token]))
