@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using ColossalChat.Contracts;
 using Xunit;
 
@@ -40,7 +41,7 @@ public sealed class ElasticTests
         var own = calls.Where(call => call.Writer == 2).Select(call => call.What).ToArray();
         Assert.StartsWith("load", own[0], StringComparison.Ordinal);
         Assert.Contains(own.TakeWhile(what => !what.StartsWith("generate", StringComparison.Ordinal)), what =>
-            what.StartsWith("load policy", StringComparison.Ordinal) && long.Parse(what.Split(' ')[2]) >= Published);
+            what.StartsWith("load policy", StringComparison.Ordinal) && long.Parse(what.Split(' ')[2], CultureInfo.InvariantCulture) >= Published);
         AssertEachOnce(run, 6);
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using ColossalChat.Contracts;
 using Xunit;
 
@@ -47,9 +48,9 @@ public sealed class StalenessTests
         world.Before = (role, what, _) =>
         {
             if (role == "experience" && what.StartsWith("build", StringComparison.Ordinal))
-                Volatile.Write(ref training, long.Parse(what.Split(' ', '.')[1]));
+                Volatile.Write(ref training, long.Parse(what.Split(' ', '.')[1], CultureInfo.InvariantCulture));
             // What follows an iteration may begin once its experience has been built.
-            if (role == "rollout" && what.StartsWith("generate", StringComparison.Ordinal) && long.Parse(what.Split(' ', '.')[1]) > Volatile.Read(ref training) + staleness + 1)
+            if (role == "rollout" && what.StartsWith("generate", StringComparison.Ordinal) && long.Parse(what.Split(' ', '.')[1], CultureInfo.InvariantCulture) > Volatile.Read(ref training) + staleness + 1)
                 tooFar.Enqueue(what);
         };
         await using var run = Harness(world, staleness);
@@ -77,7 +78,7 @@ public sealed class StalenessTests
             if (role == "critic" && what.StartsWith("load policy", StringComparison.Ordinal))
                 Thread.SpinWait(100_000);
             loads[$"{role} {what}"] = true;
-            if (role == "rollout" && what.StartsWith("generate", StringComparison.Ordinal) && long.Parse(what.Split(' ', '.')[1]) - 1 is > 0 and var version)
+            if (role == "rollout" && what.StartsWith("generate", StringComparison.Ordinal) && long.Parse(what.Split(' ', '.')[1], CultureInfo.InvariantCulture) - 1 is > 0 and var version)
                 foreach (var reader in readers.Where(reader => !Enumerable.Range((int)version, 9).Any(newer => loads.ContainsKey($"{reader} load policy {newer}"))))
                     tooEarly.Enqueue($"{what} before {reader} had version {version}");
         };
