@@ -9,10 +9,12 @@ public sealed class ReplayTests
 {
     private static readonly StagePlan Plan = RunHarness.OnlinePlan with { Iterations = 6, EvaluateEvery = 2 };
 
-    [Fact]
-    public async Task Any_iteration_replays_to_the_same_weights_from_whichever_state()
+    [Theory] // With stale answers too, whatever the timing was: which weights wrote what is in the journal.
+    [InlineData(0)]
+    [InlineData(2)]
+    public async Task Any_iteration_replays_to_the_same_weights_from_whichever_state(int staleness)
     {
-        await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2, KeepCheckpoints = 9 };
+        await using var run = new RunHarness { Plan = Plan, CheckpointEvery = 2, KeepCheckpoints = 9, Flow = Flow(staleness) };
         await run.RunAsync();
         foreach (var from in (long[])[0, 2, 4])
             for (var last = from + 1; last <= 6; last++)
@@ -78,10 +80,12 @@ public sealed class ReplayTests
         Assert.Contains("The journal has iterations 1 to 3", refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Runs_killed_anywhere_and_resumed_count_every_sample_once_and_replay()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(2)]
+    public async Task Runs_killed_anywhere_and_resumed_count_every_sample_once_and_replay(int staleness)
     {
-        await using var whole = new RunHarness { Plan = Plan };
+        await using var whole = new RunHarness { Plan = Plan, Flow = Flow(staleness) };
         await whole.RunAsync();
         var calls = whole.World.Calls.Count;
         var key = new RandomKey(11, RandomPurpose.Data);
@@ -93,7 +97,7 @@ public sealed class ReplayTests
             {
                 var (count, endAt) = (0, life == 3 ? int.MaxValue : 1 + (int)(key.Uniform((4 * trial) + life) * calls));
                 var world = new FakeWorld { Before = (_, _, _) => JournalFlowTests.EndWhen(Interlocked.Increment(ref count) == endAt) };
-                await using var run = new RunHarness(world, folder) { Plan = Plan, CheckpointEvery = 1, ResumeFrom = Checkpoints.Latest(folder).Checkpoint?.Folder };
+                await using var run = new RunHarness(world, folder) { Plan = Plan, CheckpointEvery = 1, Flow = Flow(staleness), ResumeFrom = Checkpoints.Latest(folder).Checkpoint?.Folder };
                 end = await run.RunAsync();
             }
 
@@ -105,6 +109,8 @@ public sealed class ReplayTests
             Assert.All(outcome.Iterations, iteration => Assert.True(iteration.IsIdentical));
         }
     }
+
+    private static FlowOptions Flow(int staleness) => new() { RoleTimeout = TimeSpan.FromSeconds(20), BatchesInFlight = 2, Staleness = staleness };
 
     private static async Task<(FakeWorld World, ReplayOutcome Outcome)> ReplayAsync(
         string runFolder, long from, long last, Action<FakeWorld>? change = null, bool saves = false)
