@@ -141,6 +141,7 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
         foreach (var make in all.OfType<Func<object>>())
             made.Add(make());
         var store = node.Create(bound.Settings.Models);
+        var trained = seen.ToHashSet(ReferenceEqualityComparer.Instance);
         var bytes = new Dictionary<string, long>();
         foreach (var name in store.Borrowed)
         {
@@ -148,6 +149,11 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             var slots = SlotsOf(new TrainingTarget(model.Body, model.ValueHead ?? model.Body.LanguageHead, model.Adapter));
             if (slots.Where(seen.Add).Sum(BytesOf) is var own and > 0)
                 bytes[name] = own;
+            if (bound.Settings.Flow.Staleness == 0 || !slots.Any(trained.Contains))
+                continue;
+            using var copy = store.BorrowCopy(name);
+            if (SlotsOf(new TrainingTarget(copy.Body, copy.ValueHead ?? copy.Body.LanguageHead, copy.Adapter)).Where(seen.Add).Sum(BytesOf) is var copied and > 0)
+                bytes[$"{name} (copy)"] = copied;
         }
 
         return bytes;
