@@ -103,8 +103,9 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         if (_written.TryGetValue(request.Batch, out var rollout))
         {
             var (_, routed) = Route(request);
+            var window = routed.Window with { Route = routed.Window.Route with { Scorers = [] } };
             foreach (var scorer in routed.Window.Route.Scorers)
-                Flow.Post(scorer, new ScoreRollout(request.Batch, routed.Window, rollout));
+                Flow.Post(scorer, new ScoreRollout(request.Batch, window, rollout));
             return;
         }
 

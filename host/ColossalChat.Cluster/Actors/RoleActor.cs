@@ -35,7 +35,7 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
     protected RoleActor(FlowContext flow, string role, Func<Formation, TRole> make, Repair repair, string? party = null)
     {
         (Flow, Role, Repair, _make, _party) = (flow, role, repair, make, party);
-        _capacity = flow.Definition.Flow.BatchesInFlight + ((1 + flow.Definition.Flow.Staleness) * flow.Definition.Plan.ModelsTrained.Count) + Spare;
+        _capacity = flow.Definition.Flow.BatchesInFlight + ((1 + (2 * flow.Definition.Flow.Staleness)) * flow.Definition.Plan.ModelsTrained.Count) + Spare;
         _answered = flow.Definition.IsSpread ? new AnsweredCalls() : null;
         _watch = new RoleWatch(flow, role, Context.System);
         _formation = new Formation(flow.Epoch, flow.Cancel);
