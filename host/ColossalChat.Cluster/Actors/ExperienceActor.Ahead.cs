@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Akka.Actor;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;

@@ -6,7 +6,7 @@ using ColossalChat.Contracts.Torch;
 namespace ColossalChat.Models.Generation;
 
 /// <summary>
-/// Writes text with a model. <see cref="Generate"/> computes on the caller's thread. <see cref="Submit"/> computes on one
+/// Writes text with a model. <see cref="Generate(IReadOnlyList{GenerationRequest}, CancellationToken)"/> computes on the caller's thread. <see cref="Submit"/> computes on one
 /// thread of the generator's own, which lives as long as there is something to write; whoever reads the answers holds the
 /// device's lease meanwhile.
 /// </summary>
