@@ -33,7 +33,7 @@ public sealed class StalenessTests
         Assert.All(world.Windows, window => Assert.Equal([0, 1, 2], window.Select(part => part.Rollout.Batch.Shard)));
         // Window 2 was written before iteration 1 had changed anything.
         Assert.Equal([1L], VersionsOf(world.Windows.ElementAt(1)));
-        Assert.Equal((1, 1), (run.Reports.ElementAt(1).Metrics["rollout/staleness_max"], run.Reports.ElementAt(1).Metrics["rollout/staleness_share/1"]));
+        Assert.Equal((1.0, 1.0), (run.Reports.ElementAt(1).Metrics["rollout/staleness_max"], run.Reports.ElementAt(1).Metrics["rollout/staleness_share/1"]));
         JournalFlowTests.AssertExactlyOnce(run.RunFolder, iterations: 4, attempts: 1);
     }
 
