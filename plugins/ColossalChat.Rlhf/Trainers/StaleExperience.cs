@@ -6,14 +6,14 @@ namespace ColossalChat.Rlhf;
 /// <summary>Experience whose stale tokens are corrected for.</summary>
 /// <param name="Experience">With importance weights, and old log-probabilities of the proximal policy where a token is stale.</param>
 /// <param name="Metrics">Of the stale tokens: <c>train/importance_mean</c>, <c>train/importance_max</c>, <c>train/importance_capped_share</c>.</param>
-internal sealed record CorrectedExperience(Experience Experience, IReadOnlyDictionary<string, double> Metrics);
+public sealed record CorrectedExperience(Experience Experience, IReadOnlyDictionary<string, double> Metrics);
 
 /// <summary>
 /// Decoupled PPO (Hilton et al., arXiv 2110.00641, as AReaL uses it, arXiv 2505.24298): the policy that bounds an update, the
 /// proximal one, need not be the one that wrote. It is the policy as an iteration begins; what separates it from the writer is
 /// an importance weight, min(cap, exp(log p_proximal - log p_behaviour)), a constant of the loss.
 /// </summary>
-internal static class StaleExperience
+public static class StaleExperience
 {
     // exp(20) is far above any sensible cap and far below float32's end.
     private const double LargestLogRatio = 20;
