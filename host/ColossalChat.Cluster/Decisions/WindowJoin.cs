@@ -17,6 +17,10 @@ internal sealed record WindowJoin(
 
     private ImmutableSortedSet<(long Iteration, BatchPurpose Purpose)> Closed { get; init; } = [];
 
+    // Counted as they come: looking through a window for each of its batches is what a large window would cost most.
+    private ImmutableDictionary<(long Iteration, BatchPurpose Purpose), int> Whole { get; init; } =
+        ImmutableDictionary<(long Iteration, BatchPurpose Purpose), int>.Empty;
+
     public static WindowJoin Of(IEnumerable<ScoreKind> needed) =>
         new([.. needed], null, ImmutableDictionary<BatchId, BatchParts>.Empty);
 
@@ -39,11 +43,13 @@ internal sealed record WindowJoin(
             return new WindowStep(this, IsLate: true, BatchIsWhole: false, Window: null);
 
         var next = this with { Open = Open.SetItem(batch, parts) };
-        var isWhole = parts.IsWhole(Needed.Count);
-        var window = isWhole ? next.WindowOf(batch, batches) : null;
-        if (window is not null)
-            next = next.Close(batch);
-        return new WindowStep(next, IsLate: false, isWhole, window);
+        if (!parts.IsWhole(Needed.Count))
+            return new WindowStep(next, IsLate: false, BatchIsWhole: false, Window: null);
+        var window = (batch.Iteration, batch.Purpose);
+        var whole = Whole.GetValueOrDefault(window) + 1;
+        return whole < batches
+            ? new WindowStep(next with { Whole = Whole.SetItem(window, whole) }, IsLate: false, BatchIsWhole: true, Window: null)
+            : new WindowStep(next.Close(batch), IsLate: false, BatchIsWhole: true, next.WindowOf(batch, batches));
     }
 
     // Windows follow one another: an iteration's training window, then its measurement. Those that are written ahead may be
@@ -52,18 +58,8 @@ internal sealed record WindowJoin(
         ? batch.Iteration < last.Iteration - Ahead || Closed.Contains((batch.Iteration, batch.Purpose))
         : batch.Iteration < last.Iteration || (batch.Iteration == last.Iteration && batch.Purpose <= last.Purpose));
 
-    private ImmutableArray<ScoredRollout>? WindowOf(BatchId any, int batches)
-    {
-        var window = ImmutableArray.CreateBuilder<ScoredRollout>(batches);
-        for (var shard = 0; shard < batches; shard++)
-        {
-            if (!Open.TryGetValue(any with { Shard = shard }, out var parts) || !parts.IsWhole(Needed.Count))
-                return null;
-            window.Add(new ScoredRollout(parts.Rollout!, parts.Scores));
-        }
-
-        return window.MoveToImmutable();
-    }
+    private ImmutableArray<ScoredRollout> WindowOf(BatchId any, int batches) =>
+        [.. Enumerable.Range(0, batches).Select(shard => Open[any with { Shard = shard }]).Select(parts => new ScoredRollout(parts.Rollout!, parts.Scores))];
 
     private WindowJoin Close(BatchId any)
     {
@@ -74,7 +70,11 @@ internal sealed record WindowJoin(
             LastClosed = last,
             Closed = Ahead > 0 ? Closed.Add(window).Except(Closed.Where(old => old.Iteration < last.Iteration - Ahead)) : Closed,
         };
-        return closed with { Open = Open.RemoveRange(Open.Keys.Where(closed.IsClosed)) };
+        return closed with
+        {
+            Open = Open.RemoveRange(Open.Keys.Where(closed.IsClosed)),
+            Whole = Whole.RemoveRange(Whole.Keys.Where(key => closed.IsClosed(new BatchId(key.Iteration, 0, key.Purpose)))),
+        };
     }
 }
 
