@@ -3,7 +3,7 @@ namespace ColossalChat.Contracts;
 /// <summary>Names a published block of bytes.</summary>
 /// <param name="Name">The publisher's name for it.</param>
 /// <param name="Bytes">Its size.</param>
-/// <param name="Hash">XxHash128 of its content, 32 hexadecimal digits.</param>
+/// <param name="Hash">Equal for equal content alone: XxHash128 over the XxHash3s (8 bytes, little-endian) of its 1 MiB chunks, 32 hexadecimal digits.</param>
 public sealed record BlobReference(string Name, long Bytes, string Hash)
 {
     /// <summary>Where lanes find it, at most 512 characters; only lanes look into it, and it travels with the message. Empty when one process has all.</summary>

@@ -1,9 +1,10 @@
+using System.IO.Hashing;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Transfer;
 
 /// <summary>Copies a block out of this machine's memory, chunk by chunk as they come. Used by one thread.</summary>
-internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash hash, TimeSpan longest)
+internal sealed class BlobCopy(BlobFile file, BlobReference blob, BlockHash hash, TimeSpan longest)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(20);
     private readonly Deadline _deadline = new(longest);
@@ -14,7 +15,7 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash ha
     /// <summary>Copies a block that is complete, and checks its hash unless that has been done on this machine.</summary>
     public static void Whole(BlobFile file, BlobReference blob, Span<byte> destination, CancellationToken cancel)
     {
-        var (isVerified, hash) = (file.IsVerified, new RunningHash(blob));
+        var (isVerified, hash) = (file.IsVerified, new BlockHash(file.Chunks));
         for (var chunk = 0; chunk < file.Chunks; chunk++)
         {
             cancel.ThrowIfCancellationRequested();
@@ -23,7 +24,7 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash ha
 
         if (isVerified)
             return;
-        hash.Check(destination);
+        hash.Check(blob);
         file.IsVerified = true;
     }
 
@@ -48,14 +49,23 @@ internal sealed class BlobCopy(BlobFile file, BlobReference blob, RunningHash ha
             throw new IOException($"Block '{blob.Name}' did not come within {longest}.");
     }
 
-    private static void Copy(BlobFile file, int chunk, Span<byte> destination, RunningHash? hash)
+    private static void Copy(BlobFile file, int chunk, Span<byte> destination, BlockHash? hash)
     {
         var (start, length) = (chunk * BlobFile.ChunkLength, file.LengthOf(chunk));
-        for (var done = 0; done < length; done += RunningHash.Piece)
+        if (hash is null)
         {
-            var piece = destination.Slice(start + done, Math.Min(RunningHash.Piece, length - done));
-            file.Read(file.PlaceOf(chunk) + done, piece);
-            hash?.Add(start + done, piece);
+            file.Read(file.PlaceOf(chunk), destination.Slice(start, length));
+            return;
         }
+
+        var running = new XxHash3();
+        for (var done = 0; done < length; done += BlockHash.Piece)
+        {
+            var piece = destination.Slice(start + done, Math.Min(BlockHash.Piece, length - done));
+            file.Read(file.PlaceOf(chunk) + done, piece);
+            running.Append(piece);
+        }
+
+        hash.Set(chunk, running.GetCurrentHashAsUInt64());
     }
 }

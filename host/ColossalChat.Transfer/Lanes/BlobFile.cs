@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.Hashing;
 using System.IO.MemoryMappedFiles;
 using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
@@ -19,8 +18,6 @@ internal sealed unsafe class BlobFile : IDisposable
 
     // Head: 0 magic, 8 bytes of content, 16 block id, 32 token, 64 verified, 68 how many others have it open. Then 16 bytes a
     // chunk: its hash, and whether it is here.
-    private const long Here = 1;
-    private const long HereWithHash = 2;
     private const ulong Magic = 0x31424F4C42434343; // CCCBLOB1
     private const int HeadLength = 128;
     private const int EntryLength = 16;
@@ -38,7 +35,7 @@ internal sealed unsafe class BlobFile : IDisposable
 
     private BlobFile(FileStream stream, long bytes)
     {
-        (_stream, Bytes, Chunks) = (stream, bytes, (int)((bytes + ChunkLength - 1) / ChunkLength));
+        (_stream, Bytes, Chunks) = (stream, bytes, ChunksOf(bytes));
         _start = StartOf(Chunks);
         _map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: true);
         _view = _map.CreateViewAccessor(0, _start + bytes);
@@ -68,8 +65,7 @@ internal sealed unsafe class BlobFile : IDisposable
     /// <exception cref="IOException">There is no room, or a file of that name.</exception>
     public static BlobFile Create(string path, Guid block, ReadOnlySpan<byte> token, long bytes)
     {
-        var chunks = (int)((bytes + ChunkLength - 1) / ChunkLength);
-        var length = StartOf(chunks) + bytes;
+        var length = StartOf(ChunksOf(bytes)) + bytes;
         var options = Options(FileMode.CreateNew);
         options.PreallocationSize = length;
         if (!OperatingSystem.IsWindows())
@@ -107,7 +103,7 @@ internal sealed unsafe class BlobFile : IDisposable
                 return null;
             stream = new FileStream(path, Options(FileMode.Open));
             Span<byte> head = stackalloc byte[HeadLength];
-            var isOurs = stream.Length == StartOf((int)((bytes + ChunkLength - 1) / ChunkLength)) + bytes
+            var isOurs = stream.Length == StartOf(ChunksOf(bytes)) + bytes
                 && RandomAccess.Read(stream.SafeFileHandle, head, 0) == HeadLength
                 && BinaryPrimitives.ReadUInt64LittleEndian(head) == Magic;
             if (isOurs)
@@ -130,31 +126,24 @@ internal sealed unsafe class BlobFile : IDisposable
         return null;
     }
 
+    /// <summary>Chunks of a block of so many bytes.</summary>
+    public static int ChunksOf(long bytes) => (int)((bytes + ChunkLength - 1) / ChunkLength);
+
     public int LengthOf(int chunk) => (int)Math.Min(ChunkLength, Bytes - ((long)chunk * ChunkLength));
 
     /// <summary>Where a chunk begins in the file.</summary>
     public long PlaceOf(int chunk) => _start + ((long)chunk * ChunkLength);
 
-    /// <summary>The hash of a chunk that is here. It is counted when first asked for: within a machine nobody asks.</summary>
-    public ulong HashOf(int chunk)
-    {
-        var entry = EntryOf(chunk);
-        if (Volatile.Read(ref *(long*)(entry + 8)) != HereWithHash)
-        {
-            *(ulong*)entry = XxHash3.HashToUInt64(Memory(PlaceOf(chunk), LengthOf(chunk)));
-            Volatile.Write(ref *(long*)(entry + 8), HereWithHash);
-        }
-
-        return *(ulong*)entry;
-    }
+    /// <summary>The XxHash3 of a chunk that is here.</summary>
+    public ulong HashOf(int chunk) => *(ulong*)EntryOf(chunk);
 
     public bool IsReady(int chunk) => Volatile.Read(ref *(long*)(EntryOf(chunk) + 8)) != 0;
 
-    /// <summary>Its bytes are written and have this hash, null for not counted yet: others may read it.</summary>
-    public void MarkReady(int chunk, ulong? hash)
+    /// <summary>Its bytes are written and have this hash: others may read it.</summary>
+    public void MarkReady(int chunk, ulong hash)
     {
-        *(ulong*)EntryOf(chunk) = hash ?? 0;
-        Volatile.Write(ref *(long*)(EntryOf(chunk) + 8), hash is null ? Here : HereWithHash);
+        *(ulong*)EntryOf(chunk) = hash;
+        Volatile.Write(ref *(long*)(EntryOf(chunk) + 8), 1);
         lock (_changed)
             Monitor.PulseAll(_changed);
     }

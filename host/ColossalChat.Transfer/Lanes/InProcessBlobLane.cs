@@ -1,4 +1,3 @@
-using System.IO.Hashing;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Transfer;
@@ -60,7 +59,7 @@ public sealed class InProcessBlobLane : IBlobLane
 
         // The array outlives a withdrawal, because this method still refers to it.
         content.CopyTo(destination);
-        var hash = HashOf(destination);
+        var hash = BlockHash.Of(destination);
         if (hash != blob.Hash)
             throw new IOException($"Block '{blob.Name}' has hash {hash} instead of {blob.Hash}.");
     }
@@ -78,7 +77,7 @@ public sealed class InProcessBlobLane : IBlobLane
 
     private BlobReference Keep(string name, byte[] content)
     {
-        var hash = HashOf(content);
+        var hash = BlockHash.Of(content);
         lock (_gate)
         {
             if (_blocks.TryGetValue((name, hash), out var known))
@@ -89,8 +88,6 @@ public sealed class InProcessBlobLane : IBlobLane
 
         return new BlobReference(name, content.Length, hash);
     }
-
-    private static string HashOf(ReadOnlySpan<byte> content) => Convert.ToHexStringLower(XxHash128.Hash(content));
 
     private sealed class Block(byte[] content)
     {

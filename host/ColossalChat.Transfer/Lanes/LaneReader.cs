@@ -14,13 +14,16 @@ internal sealed record ReaderDesk(LaneSettings Settings, LaneTraffic Traffic, IN
 /// Fetches a block over sockets: asks the publisher, which serves it or names a reader that has it, and goes on elsewhere
 /// from the chunk reached when that one fails. A chunk that does not have its hash is asked for again. Used by one thread.
 /// </summary>
-internal sealed class LaneReader(BlobReference blob, Spool spool, RunningHash hashing, ReaderDesk desk, CancellationToken cancel) : IDisposable
+internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hashing, ReaderDesk desk, CancellationToken cancel) : IDisposable
 {
     private const int MostBroken = 2;
+
+    // What a call may take from the socket and still be in the cache when it is hashed.
+    private const int HashedPiece = 1 << 18;
     private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(20);
     private readonly LaneSettings _settings = desk.Settings;
     private readonly Deadline _deadline = new(desk.Settings.Deadline);
-    private readonly bool[] _here = new bool[(blob.Bytes + BlobFile.ChunkLength - 1) / BlobFile.ChunkLength];
+    private readonly bool[] _here = new bool[BlobFile.ChunksOf(blob.Bytes)];
     private Deadline _patience = new(desk.Settings.Silence);
     private TimeSpan _pause = s_firstPause;
     private LaneLine? _publisher;
@@ -143,16 +146,28 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, RunningHash ha
             if (kind != FrameKind.Chunk || length != bytes.Length + sizeof(ulong))
                 throw new IOException($"A lane sent {kind} with {length} bytes where chunk {chunk} of block '{blob.Name}' was asked for.");
             var hash = _source.ReceiveHash(_settings.Silence, cancel);
-            _source.ReceiveBytes(bytes, _settings.Silence, cancel);
-            Take(chunk, bytes, hash);
+            Take(chunk, bytes, ReceiveHashed(bytes) == hash, hash);
             chunk++;
         }
     }
 
-    private void Take(int chunk, ReadOnlySpan<byte> bytes, ulong hash)
+    private ulong ReceiveHashed(Span<byte> bytes)
+    {
+        var hash = new XxHash3();
+        for (var done = 0; done < bytes.Length; done += HashedPiece)
+        {
+            var piece = bytes.Slice(done, Math.Min(HashedPiece, bytes.Length - done));
+            _source!.ReceiveBytes(piece, _settings.Silence, cancel);
+            hash.Append(piece);
+        }
+
+        return hash.GetCurrentHashAsUInt64();
+    }
+
+    private void Take(int chunk, ReadOnlySpan<byte> bytes, bool isWhole, ulong hash)
     {
         desk.Traffic.Received(spool.Location.Block, bytes.Length);
-        if (XxHash3.HashToUInt64(bytes) != hash)
+        if (!isWhole)
         {
             desk.Traffic.Broken(spool.Location.Block);
             desk.Log.Warning($"Chunk {chunk} of block '{blob.Name}' came broken; it is fetched again.");
@@ -167,7 +182,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, RunningHash ha
             file.MarkReady(chunk, hash);
         }
 
-        hashing.Add((long)chunk * BlobFile.ChunkLength, bytes);
+        hashing.Set(chunk, hash);
         _here[chunk] = true;
         (_patience, _pause) = (new Deadline(_settings.Silence), s_firstPause);
     }

@@ -159,7 +159,7 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
 
     private void FetchThrough(Spool spool, BlobReference blob, Span<byte> destination, CancellationToken cancel)
     {
-        var (first, hash) = (0, new RunningHash(blob));
+        var (first, hash) = (0, new BlockHash(BlobFile.ChunksOf(blob.Bytes)));
         if (spool.File is { } file)
         {
             // Chunks that another process of this machine brings; the carrier brings the rest.
@@ -175,16 +175,16 @@ public sealed class NetworkBlobLane : IBlobLane, IDisposable
                 if (first < file.Chunks)
                     Carry(spool, blob, hash, destination, first, cancel);
             if (!file.IsVerified)
-                hash.Check(destination);
+                hash.Check(blob);
             file.IsVerified = true;
             return;
         }
 
         Carry(spool, blob, hash, destination, 0, cancel);
-        hash.Check(destination);
+        hash.Check(blob);
     }
 
-    private void Carry(Spool spool, BlobReference blob, RunningHash hash, Span<byte> destination, int first, CancellationToken cancel)
+    private void Carry(Spool spool, BlobReference blob, BlockHash hash, Span<byte> destination, int first, CancellationToken cancel)
     {
         using var reader = new LaneReader(blob, spool, hash, new ReaderDesk(_settings, _traffic, _log, Port, _identity), cancel);
         _spools.Serve(spool);

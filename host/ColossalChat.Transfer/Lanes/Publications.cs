@@ -6,7 +6,7 @@ namespace ColossalChat.Transfer;
 /// <summary>A publication while it is copied.</summary>
 internal sealed class BlobDraft(string name, Guid block, byte[] token, BlobFile file)
 {
-    private readonly XxHash128 _hash = new();
+    private readonly BlockHash _hash = new(file.Chunks);
 
     public string Name => name;
 
@@ -16,19 +16,21 @@ internal sealed class BlobDraft(string name, Guid block, byte[] token, BlobFile 
 
     public BlobFile File => file;
 
-    public string Hash => Convert.ToHexStringLower(_hash.GetCurrentHash());
+    public string Hash => _hash.Text;
 
     /// <summary>Copies the next chunk, and hashes it while it is in the processor's cache.</summary>
     public void Add(int chunk, ReadOnlySpan<byte> bytes)
     {
-        for (var done = 0; done < bytes.Length; done += RunningHash.Piece)
+        var hash = new XxHash3();
+        for (var done = 0; done < bytes.Length; done += BlockHash.Piece)
         {
-            var piece = bytes.Slice(done, Math.Min(RunningHash.Piece, bytes.Length - done));
+            var piece = bytes.Slice(done, Math.Min(BlockHash.Piece, bytes.Length - done));
             file.Write(file.PlaceOf(chunk) + done, piece);
-            _hash.Append(piece);
+            hash.Append(piece);
         }
 
-        file.MarkReady(chunk, hash: null);
+        _hash.Set(chunk, hash.GetCurrentHashAsUInt64());
+        file.MarkReady(chunk, hash.GetCurrentHashAsUInt64());
     }
 
     public void Discard()
