@@ -14,7 +14,7 @@ public sealed class TestNode : INodeContext, IPluginRegistry
     /// <summary>A node with a seed.</summary>
     public TestNode(ulong seed = 1, string? runFolder = null) => (Seed, RunFolder) = (seed, runFolder);
 
-    public string NodeName => "test";
+    public string NodeName { get; init; } = "test";
 
     public ulong Seed { get; }
 
@@ -22,7 +22,10 @@ public sealed class TestNode : INodeContext, IPluginRegistry
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
-    public IBlobLane Blobs { get; } = new TestBlobLane();
+    public IBlobLane Blobs { get; init; } = new TestBlobLane();
+
+    /// <summary>True when readers of trained weights must fetch them.</summary>
+    public bool ReadersAreElsewhere { get; init; }
 
     public IPeerLinks Peers { get; } = new OneRankPeerLinks();
 

@@ -128,7 +128,7 @@ internal sealed class TrainedModel : IDisposable
         }
 
         var publication = new WeightsPublication(_options.Model, epoch, version, ModelWeights.HashOf(_loan, cancel), null) { Publisher = _node };
-        return _publisher?.Publish(publication, [.. _engine.Trainable], cancel) ?? publication;
+        return _publisher?.Publish(publication, [.. _engine.Trainable], CanaryPrompt.Judge(_loan, cancel), cancel) ?? publication;
     }
 
     /// <summary>Rank 0 writes parameter by parameter, so that no rank ever holds more of the others than one.</summary>

@@ -7,7 +7,8 @@ namespace ColossalChat.Rlhf;
 
 /// <summary>Where the parameters of a publication are.</summary>
 /// <param name="Pieces">Blocks of bytes, each with whole parameters.</param>
-internal sealed record WeightsManifest(IReadOnlyList<WeightsPiece> Pieces);
+/// <param name="Canary">What the publisher's model says to the <see cref="CanaryPrompt"/>.</param>
+internal sealed record WeightsManifest(IReadOnlyList<WeightsPiece> Pieces, IReadOnlyList<float> Canary);
 
 /// <summary>One block.</summary>
 /// <param name="Blob">Where its bytes are.</param>
@@ -34,9 +35,10 @@ internal sealed class WeightsPublisher(IBlobLane lane, int staleness) : IDisposa
     /// <summary>Publishes the parameters' current values.</summary>
     /// <param name="publication">Names the weights.</param>
     /// <param name="slots">Whole and readable until the call returns.</param>
+    /// <param name="canary">What the model says to the <see cref="CanaryPrompt"/>.</param>
     /// <param name="cancel">Ends it.</param>
     /// <returns>The publication with its blob: a manifest of the pieces.</returns>
-    public WeightsPublication Publish(WeightsPublication publication, IReadOnlyList<ParameterSlot> slots, CancellationToken cancel)
+    public WeightsPublication Publish(WeightsPublication publication, IReadOnlyList<ParameterSlot> slots, IReadOnlyList<float> canary, CancellationToken cancel)
     {
         var (pieces, name) = (new List<WeightsPiece>(), $"{publication.Model}.{publication.Epoch}.{publication.Version}");
         foreach (var group in Cut(slots))
@@ -47,7 +49,7 @@ internal sealed class WeightsPublisher(IBlobLane lane, int staleness) : IDisposa
             pieces.Add(new WeightsPiece(lane.Publish($"{name}.{pieces.Count}", content, entries.Sum(entry => (long)entry.Bytes)), entries));
         }
 
-        var manifest = lane.Publish(name, JsonSerializer.SerializeToUtf8Bytes(new WeightsManifest(pieces)));
+        var manifest = lane.Publish(name, JsonSerializer.SerializeToUtf8Bytes(new WeightsManifest(pieces, canary)));
         _published.Enqueue([manifest, .. pieces.Select(piece => piece.Blob)]);
         while (_published.Count > staleness + 2)
             Withdraw(_published.Dequeue());

@@ -56,7 +56,8 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
     {
         var slots = ModelWeights.Of(model).ToDictionary(slot => slot.Name);
         var isExact = true;
-        foreach (var piece in Read<WeightsManifest>(blob, cancel).Pieces)
+        var manifest = Read<WeightsManifest>(blob, cancel);
+        foreach (var piece in manifest.Pieces)
         {
             var bytes = Fetch(piece.Blob, cancel);
             var offset = 0;
@@ -72,6 +73,7 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
         // A model of another precision than the trainer's cannot have the same bytes.
         if (isExact && ModelWeights.HashOf(model, cancel) is var hash && hash != publication.ContentHash)
             throw new InvalidOperationException($"Weights {publication.Version} of {name} should have hash {publication.ContentHash} and have {hash}; do models.{name} begin from the same folder on all nodes?");
+        CanaryPrompt.Require(model, manifest.Canary, publication, isExact, cancel);
     }
 
     private static bool Set(ParameterSlot slot, WeightsEntry entry, ReadOnlySpan<byte> bytes)

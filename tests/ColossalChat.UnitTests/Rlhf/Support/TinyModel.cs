@@ -12,13 +12,13 @@ internal sealed class TinyModel : ICausalModel
     private readonly Part _norm;
     private readonly HeadPart _head;
 
-    public TinyModel(int vocabulary = 11, int hidden = 8, ulong seed = 1, ScalarType precision = ScalarType.Float32, int context = 64)
+    public TinyModel(int vocabulary = 11, int hidden = 8, ulong seed = 1, ScalarType precision = ScalarType.Float32, int context = 64, double attention = 1)
     {
         Shape = new ModelShape("tiny", vocabulary, hidden, 1, 1, 1, hidden, context);
         Precision = precision;
         _embedding = new Part(Slot("embed", [vocabulary, hidden], seed, 1, 1.0));
         _norm = new Part(new ParameterSlot("norm", ones([hidden], precision).DetachFromDisposeScope()));
-        _block = new Block([.. "qkvo".Select((name, i) => Slot($"block.{name}", [hidden, hidden], seed, i + 2, 0.5))]);
+        _block = new Block([.. "qkvo".Select((name, i) => Slot($"block.{name}", [hidden, hidden], seed, i + 2, 0.5))], attention);
         _head = new HeadPart(this, [_norm.Parameters[0], Slot("head", [vocabulary, hidden], seed, 9, 0.15)]);
     }
 
@@ -68,7 +68,7 @@ internal sealed class TinyModel : ICausalModel
         public IReadOnlyList<ILinearSite> Linears => [];
     }
 
-    private sealed class Block(ParameterSlot[] slots) : IModelBlock
+    private sealed class Block(ParameterSlot[] slots, double attention) : IModelBlock
     {
         public IReadOnlyList<ParameterSlot> Parameters { get; } = slots;
 
@@ -78,7 +78,7 @@ internal sealed class TinyModel : ICausalModel
         {
             using var scope = NewDisposeScope();
             var (q, k, v) = (Linear(hidden, 0), Linear(hidden, 1), Linear(hidden, 2));
-            var scores = q.matmul(k.transpose(1, 2)) / Math.Sqrt(hidden.shape[2]);
+            var scores = attention * q.matmul(k.transpose(1, 2)) / Math.Sqrt(hidden.shape[2]);
             var isFuture = ones([layout.PaddedLength, layout.PaddedLength], @bool).triu(1);
             var weights = scores.masked_fill(isFuture, -1e4).softmax(-1);
             return (hidden + Linear(weights.matmul(v), 3)).MoveToOuterDisposeScope();

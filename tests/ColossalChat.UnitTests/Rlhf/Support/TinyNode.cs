@@ -10,9 +10,11 @@ namespace ColossalChat.UnitTests.Rlhf.Support;
 /// <summary>A node with engine and RLHF plugin over tiny models.</summary>
 internal static class TinyNode
 {
-    public static TestNode Over(TinyStore store, ulong seed = 1)
+    public static TestNode Over(TinyStore store, ulong seed = 1) => Over(store, new TestNode(seed));
+
+    public static TestNode Over(TinyStore store, TestNode node)
     {
-        var node = new TestNode(seed).With(new EnginePlugin()).With(new ZeroPlugin()).With(new RlhfPlugin()).With(new ByteTokenizer());
+        node.With(new EnginePlugin()).With(new ZeroPlugin()).With(new RlhfPlugin()).With(new ByteTokenizer());
         return node.With<IModelStore>("models", store);
     }
 
