@@ -48,9 +48,15 @@ public sealed class EstimateMemoryTests
         // Two copies of float32 weights and moments, of both models but of each parameter once; the critic's head is small.
         Assert.InRange(Whole("copies_bytes"), 2 * 24 * Parameters, (long)(2 * 24 * Parameters * 1.01));
         Assert.Equal(ranks.Sum(rank => rank.GetProperty("memory_bytes").GetInt64()) + reference + Whole("copies_bytes"), Whole("memory_bytes"));
+        Assert.Equal(0, Whole("publications_bytes"));
         var table = HostProcess.Succeed(Limit, command);
         Assert.Contains("reference", table, StringComparison.Ordinal);
         Assert.Contains("copies of states", table, StringComparison.Ordinal);
+        Assert.Contains("On several nodes, the machine of trainer rank 0 holds 3.0 MiB of published weights besides", table, StringComparison.Ordinal);
+
+        // Three publications of a bf16 policy and a float32 critic; the critic's head is small.
+        var lagging = JsonDocument.Parse(HostProcess.Succeed(Limit, [.. command, "flow.staleness=1", "--json"])).RootElement;
+        Assert.InRange(lagging.GetProperty("publications_bytes").GetInt64(), 3 * 6 * Parameters, (long)(3 * 6 * Parameters * 1.01));
     }
 
     [DataTheory]

@@ -14,7 +14,8 @@ namespace ColossalChat.Host.Runs;
 /// <param name="Memory">What the engine holds, after a step and at rest.</param>
 /// <param name="Frozen">Weights that do not train, bytes.</param>
 /// <param name="Trainable">Numbers of the whole model that train, whichever rank holds them.</param>
-internal sealed record RankMemory(int Rank, string Model, ShardMemory Memory, long Frozen, long Trainable)
+/// <param name="Published">Bytes of them as they are published.</param>
+internal sealed record RankMemory(int Rank, string Model, ShardMemory Memory, long Frozen, long Trainable, long Published)
 {
     /// <summary>Bytes in memory.</summary>
     public long InMemory => Memory.Weights + Memory.Gathered + Memory.Gradients + Memory.States + Frozen;
@@ -28,7 +29,10 @@ internal sealed record RankMemory(int Rank, string Model, ShardMemory Memory, lo
 /// <param name="Trained">By rank and model.</param>
 /// <param name="Others">Weights of models that do not train, bytes by name; the process of the roles that use them holds them.</param>
 /// <param name="Copies">Copies of all ranks' states that the processes come to hold.</param>
-internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Trained, IReadOnlyDictionary<string, long> Others, int Copies)
+/// <param name="Publications">Publications of trained weights that are kept for readers with weights of their own.</param>
+/// <param name="Staleness">Updates by which rollouts may lag.</param>
+internal sealed record MemoryEstimate(
+    int Ranks, IReadOnlyList<RankMemory> Trained, IReadOnlyDictionary<string, long> Others, int Copies, int Publications, int Staleness)
 {
     // A copy has float32 weights and both moments, whatever the model computes in.
     private const long CopiedBytes = 3 * sizeof(float);
@@ -66,13 +70,19 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             }
         }
 
-        return new MemoryEstimate(ranks, trained, others, CopiesOf(bound.Settings));
+        return new MemoryEstimate(ranks, trained, others, CopiesOf(bound.Settings), bound.Plan.Flow == FlowKind.Online ? bound.Settings.Flow.Staleness + 2 : 0, bound.Settings.Flow.Staleness);
     }
 
     /// <summary>Bytes of the copies; every parameter is in each of them once.</summary>
     public long CopyBytes => Copies * CopiedBytes * Trained.Where(row => row.Rank == 0).Sum(row => row.Trainable);
 
-    private long InMemory => Trained.Sum(row => row.InMemory) + Others.Values.Sum() + CopyBytes;
+    /// <summary>Bytes of published weights that are kept while rollouts may lag; rank 0's process has them.</summary>
+    public long PublicationBytes => Staleness > 0 ? Kept : 0;
+
+    private long InMemory => Trained.Sum(row => row.InMemory) + Others.Values.Sum() + CopyBytes + PublicationBytes;
+
+    // A reader that is late or new still finds what it was told of.
+    private long Kept => Publications * Trained.Where(row => row.Rank == 0).Sum(row => row.Published);
 
     // Safe points take turns in two of them, and checkpoints are written from these. Without safe points the memory of the
     // last checkpoint stays for the next.
@@ -91,6 +101,7 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
         })]),
         ["other_models"] = new JsonObject(Others.Select(other => KeyValuePair.Create(other.Key, (JsonNode?)JsonValue.Create(other.Value)))),
         ["copies_bytes"] = CopyBytes,
+        ["publications_bytes"] = PublicationBytes,
         ["memory_bytes"] = InMemory,
         ["disk_bytes"] = Trained.Sum(row => row.Memory.OnDisk),
     };
@@ -110,10 +121,14 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             output.WriteLine(Line("-", model, "", Size(bytes), "", "", "", Size(bytes)));
         if (CopyBytes > 0)
             output.WriteLine(Line("-", "copies of states", "", "", "", Size(CopyBytes), "", Size(CopyBytes)));
+        if (PublicationBytes > 0)
+            output.WriteLine(Line("-", "publications", Size(PublicationBytes), "", "", "", "", Size(PublicationBytes)));
         output.WriteLine(Line("all", "", "", "", "", "", Size(Trained.Sum(row => row.Memory.OnDisk)), Size(InMemory)));
         output.WriteLine("MiB, at rest between steps; activations, gathered weights and the program itself come on top. Placement auto is counted on disk, where it begins.");
         if (CopyBytes > 0)
             output.WriteLine("Copies of states are for safe points and checkpoints, each with the process that has the rank; what would take a process beyond its part of half of the memory lies in files of the run folder.");
+        if (Kept > PublicationBytes)
+            output.WriteLine($"On several nodes, the machine of trainer rank 0 holds {Size(Kept)} MiB of published weights besides, and every node a copy of each model that its roles use.");
     }
 
     private static IEnumerable<RankMemory> Trainers(
@@ -127,7 +142,7 @@ internal sealed record MemoryEstimate(int Ranks, IReadOnlyList<RankMemory> Train
             foreach (var (target, engine) in engines.Skip(before))
             {
                 var trainable = engine.Trainable.ToHashSet(ReferenceEqualityComparer.Instance);
-                yield return new RankMemory(place.Rank, model, engine.Usage.Memory, SlotsOf(target).Where(slot => !trainable.Contains(slot)).Sum(BytesOf), engine.Trainable.Sum(NumbersOf));
+                yield return new RankMemory(place.Rank, model, engine.Usage.Memory, SlotsOf(target).Where(slot => !trainable.Contains(slot)).Sum(BytesOf), engine.Trainable.Sum(NumbersOf), engine.Trainable.Sum(BytesOf));
             }
         }
     }
