@@ -16,7 +16,7 @@ internal partial class RunActor
         var state = _writing;
         (_writing, _checkpoint, _lastSaved) = (null, saved.Folder, saved.Iteration);
         Note("checkpoint", $"Iteration {saved.Iteration} is saved in {saved.Folder}.");
-        AfterCheckpoint();
+        AfterCheckpoint(saved.Iteration);
         foreach (var remark in saved.Remarks)
             Note("checkpoint", remark);
         if (!IsClosing)

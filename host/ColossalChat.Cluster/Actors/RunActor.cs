@@ -53,6 +53,9 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
+    /// <summary>What is to be done.</summary>
+    protected RunDefinition Definition => _definition;
+
     /// <summary>Which attempt, from 1.</summary>
     protected long Epoch { get; private set; }
 
@@ -162,7 +165,8 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>A checkpoint is on the disk.</summary>
-    protected virtual void AfterCheckpoint()
+    /// <param name="iteration">Whose state it has.</param>
+    protected virtual void AfterCheckpoint(long iteration)
     {
     }
 

@@ -22,7 +22,16 @@ public sealed record NodeCard(
     int MeetPort,
     string Fingerprint,
     IReadOnlyDictionary<string, string> Versions,
-    DateTimeOffset Clock);
+    DateTimeOffset Clock)
+{
+    /// <summary>What tells the node from another, such as <c>program is 1.0 there and 1.1 here</c>; empty when nothing does.</summary>
+    /// <param name="here">The other's <see cref="Versions"/>.</param>
+    public string DifferencesTo(IReadOnlyDictionary<string, string> here)
+    {
+        var names = here.Keys.Union(Versions.Keys).Order(StringComparer.Ordinal).Where(name => here.GetValueOrDefault(name) != Versions.GetValueOrDefault(name));
+        return string.Join("; ", names.Select(name => $"{name} is {Versions.GetValueOrDefault(name, "missing")} there and {here.GetValueOrDefault(name, "missing")} here"));
+    }
+}
 
 /// <summary>MembersActor -> NodeActor: who are you?</summary>
 public sealed record DescribeNode : IWireMessage;

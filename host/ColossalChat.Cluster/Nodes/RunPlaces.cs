@@ -56,15 +56,19 @@ internal sealed class RunPlaces(StagePlan plan, RunRoles roles, ClusterOptions o
     public bool IsHosted(string role) => _slots.Keys.Any(slot => RoleSlots.RoleOf(slot) == role);
 
     /// <summary>Places all roles of a new attempt.</summary>
+    /// <param name="isFirst">
+    /// Whether nobody began an attempt of the run before. Only the first waits for as many nodes as the configuration names: later
+    /// some may be gone for good, and one of each role is enough to go on with; others are used as they come.
+    /// </param>
     /// <param name="missing">What is missing for it, one sentence each; nothing is placed then.</param>
-    public Placement? TryPlace(out IReadOnlyList<string> missing)
+    public Placement? TryPlace(bool isFirst, out IReadOnlyList<string> missing)
     {
         var problems = new List<string>();
         _slots.Clear();
         _numbers.Clear();
         PlaceTrainers(problems);
         foreach (var role in Readers)
-            PlaceReaders(role, problems);
+            PlaceReaders(role, isFirst ? options.Of(role).Nodes : 1, problems);
         missing = problems;
         if (problems.Count > 0)
         {
@@ -104,13 +108,12 @@ internal sealed class RunPlaces(StagePlan plan, RunRoles roles, ClusterOptions o
             _slots[RoleSlots.Of(trainer)] = nodes[trainer.Rank / perNode].Card.Name;
     }
 
-    private void PlaceReaders(string role, List<string> problems)
+    private void PlaceReaders(string role, int fewest, List<string> problems)
     {
-        var wanted = options.Of(role);
         var there = _nodes.Values.Count(node => node.IsUsable && node.Has(role));
-        if (there < wanted.Nodes)
+        if (there < fewest)
         {
-            problems.Add($"role {role} needs {wanted.Nodes} nodes; {there} are there");
+            problems.Add($"role {role} needs {fewest} nodes; {there} are there");
             return;
         }
 

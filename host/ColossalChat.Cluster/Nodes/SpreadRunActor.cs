@@ -10,22 +10,22 @@ namespace ColossalChat.Cluster;
 internal sealed class SpreadRunActor : RunActor
 {
     private const string Wait = "wait for nodes";
-    private readonly RunDefinition _definition;
     private readonly SpreadOptions _spread;
     private readonly RunPlaces _places;
     private RunState? _from;
-    private readonly HashSet<string> _leaving = [];
+    private readonly LeavingNodes _leaving = new();
     private readonly Dictionary<string, (DateTimeOffset Heard, double ClockAhead, IReadOnlyDictionary<string, double> Hosted)> _heard = [];
     private readonly ClusterStatusFile _status;
     private CancellationTokenRegistration _onStop;
     private bool _isWaiting;
+    private bool _isFirst;
     private bool _areTwo;
     private string _lastMissing = "";
 
     public SpreadRunActor(RunDefinition definition, SpreadOptions spread, TaskCompletionSource<RunEnd> end, CancellationToken stop)
         : base(definition, end, stop)
     {
-        (_definition, _spread) = (definition, spread);
+        _spread = spread;
         _places = new RunPlaces(definition.Plan, definition.Roles, spread.Cluster);
         _status = new ClusterStatusFile(definition.RunFolder);
         Receive<NodeCame>(Come);
@@ -34,7 +34,11 @@ internal sealed class SpreadRunActor : RunActor
         Receive<NodeLeaving>(leaving => Release(leaving.Node));
         Receive<NodeReported>(reported => _heard[reported.Node] = (DateTimeOffset.UtcNow, (reported.Clock - DateTimeOffset.UtcNow).TotalSeconds, reported.Hosted));
         Receive<NodeAskedToLeave>(asked => Sender.Tell(AskToLeave(asked.Node)));
-        Receive<Beat>(_ => _status.Write(Status()));
+        Receive<Beat>(_ =>
+        {
+            LetGo(); // They may not have heard it.
+            _status.Write(Status());
+        });
         Receive<StopWanted>(_ => InterruptIfWaiting());
         Receive<WaitedLongEnough>(_ => NowhereLeft());
     }
@@ -57,7 +61,7 @@ internal sealed class SpreadRunActor : RunActor
     protected override void StartAttempt(RunState? from)
     {
         CountFrom(_spread.Term.Last);
-        (_from, _isWaiting) = (from, true);
+        (_from, _isWaiting, _isFirst) = (from, true, Epoch == 0);
         if (Stop.IsCancellationRequested)
         {
             Interrupt();
@@ -92,7 +96,7 @@ internal sealed class SpreadRunActor : RunActor
     {
         if (!_isWaiting)
             return;
-        if (_places.TryPlace(out var missing) is not { } placement)
+        if (_places.TryPlace(_isFirst, out var missing) is not { } placement)
         {
             var text = string.Join("; ", missing);
             if (text != _lastMissing)
@@ -106,6 +110,7 @@ internal sealed class SpreadRunActor : RunActor
         Note("nodes", "Roles are placed: " + string.Join(", ", _places.Nodes.Select(node => (node.Card.Name, Slots: _places.SlotsOn(node.Card.Name)))
             .Where(node => node.Slots.Count > 0).Select(node => $"{string.Join(' ', node.Slots)} on {node.Name}")) + ".");
         WarnOfTwo();
+        LetGo();
         StartAttempt(_from, placement.Slots, placement.Meet);
     }
 
@@ -123,7 +128,7 @@ internal sealed class SpreadRunActor : RunActor
         var card = came.Node.Card;
         if (card.Fingerprint != _spread.Fingerprint)
         {
-            Note("nodes", $"Node {card.Name} is not used: {_spread.Differences(card)}. Give all nodes the same program, plugins and configuration.");
+            Note("nodes", $"Node {card.Name} is not used: {card.DifferencesTo(_spread.Card.Versions)}. Give all nodes the same program, plugins and configuration.");
             return;
         }
 
@@ -138,7 +143,8 @@ internal sealed class SpreadRunActor : RunActor
             Note("nodes", $"Node {card.Name} can be reached again.");
         }
 
-        _places.Set(came.Node);
+        _places.Set(came.Node with { IsLeaving = _leaving.Contains(card.Name) });
+        LetGo();
         if (_isWaiting)
         {
             TryStart();
@@ -155,7 +161,10 @@ internal sealed class SpreadRunActor : RunActor
             return;
         Note("nodes", isGone ? $"Node {name} is gone." : $"Node {name} does not answer.");
         if (isGone)
+        {
             _places.Remove(name);
+            _leaving.Remove(name);
+        }
         else
             _places.Set(node with { IsReachable = false });
         if (_isWaiting || IsClosing)
@@ -204,9 +213,9 @@ internal sealed class SpreadRunActor : RunActor
         }
     }
 
-    private IEnumerable<string> Orphans => _definition.Plan.Flow == FlowKind.Offline
+    private IEnumerable<string> Orphans => Definition.Plan.Flow == FlowKind.Offline
         ? []
-        : _definition.Plan.ScoresNeeded.Select(RoleSlots.Of).Prepend(RoleSlots.Rollout).Where(role => !_places.IsHosted(role));
+        : Definition.Plan.ScoresNeeded.Select(RoleSlots.Of).Prepend(RoleSlots.Rollout).Where(role => !_places.IsHosted(role));
 
     private void NowhereLeft()
     {
@@ -220,27 +229,35 @@ internal sealed class SpreadRunActor : RunActor
     {
         if (_places.Find(name) is not { } node)
             return;
-        _places.Set(node with { IsLeaving = true });
-        if (!_leaving.Add(name))
-            return;
-        Note("nodes", $"Node {name} leaves.");
-        if (_isWaiting || IsClosing)
+        if (_leaving.Ask(name, LastIteration))
         {
-            node.Actor.Tell(new LeaveNow());
-            return;
+            _places.Set(node with { IsLeaving = true });
+            Note("nodes", $"Node {name} leaves.");
+            if (!_isWaiting && !IsClosing)
+            {
+                TakeAway(node, "leaves");
+                if (_places.SlotsOn(name).Count > 0)
+                    Attempt.Tell(new SaveSoon()); // Its trainers' state first; nothing is trained twice then.
+            }
         }
 
-        TakeAway(node, "leaves");
-        if (_places.SlotsOn(name).Count == 0)
-            node.Actor.Tell(new LeaveNow());
-        else
-            Attempt.Tell(new SaveSoon()); // Its trainers' state first; nothing is trained twice then.
+        LetGo();
     }
 
-    protected override void AfterCheckpoint()
+    // A checkpoint that was under way when a node was asked does not have what the node did since.
+    protected override void AfterCheckpoint(long iteration)
     {
-        foreach (var name in _leaving.Where(name => _places.SlotsOn(name).Count > 0))
-            _places.Find(name)?.Actor.Tell(new LeaveNow());
+        if (_leaving.Saved(iteration) && !IsClosing)
+            Attempt.Tell(new SaveSoon());
+        LetGo();
+    }
+
+    // Told more than once it is the same, and told once it may be lost.
+    private void LetGo()
+    {
+        foreach (var name in _leaving.Names)
+            if (_leaving.MayGo(name, _places.SlotsOn(name).Count > 0))
+                _places.Find(name)?.Actor.Tell(new LeaveNow());
     }
 
     private ControlAnswer AskToLeave(string name)
@@ -273,14 +290,6 @@ internal sealed class SpreadRunActor : RunActor
 internal sealed record SpreadOptions(ClusterOptions Cluster, NodeCard Card, CoordinatorTerm Term)
 {
     public string Fingerprint => Card.Fingerprint;
-
-    /// <summary>What tells a node from this one.</summary>
-    public string Differences(NodeCard other)
-    {
-        var names = Card.Versions.Keys.Union(other.Versions.Keys).Order(StringComparer.Ordinal)
-            .Where(name => Card.Versions.GetValueOrDefault(name) != other.Versions.GetValueOrDefault(name));
-        return string.Join("; ", names.Select(name => $"{name} is {other.Versions.GetValueOrDefault(name, "missing")} there and {Card.Versions.GetValueOrDefault(name, "missing")} here"));
-    }
 
     /// <summary>A checkpoint without the trainers' states, which are read where they are needed.</summary>
     public static Checkpoint Read(string checkpoint) => Checkpoints.Open(checkpoint, slot => RoleSlots.RoleOf(slot) != RoleSlots.Trainer);

@@ -121,12 +121,11 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
         var isSame = true;
         foreach (var node in nodes.Select(node => node.Card))
         {
-            var differing = own.Keys.Union(node.Versions.Keys).Order(StringComparer.Ordinal).Where(name => own.GetValueOrDefault(name) != node.Versions.GetValueOrDefault(name))
-                .Select(name => $"{name} is {node.Versions.GetValueOrDefault(name, "missing")} there and {own.GetValueOrDefault(name, "missing")} here").ToArray();
-            if (differing.Length == 0)
+            var differences = node.DifferencesTo(own);
+            if (differences.Length == 0)
                 continue;
             isSame = false;
-            yield return new Finding("versions", false, $"{node.Name} at {node.Host}: {string.Join("; ", differing)}. Nodes of one run have the same program, plugins and configuration.");
+            yield return new Finding("versions", false, $"{node.Name} at {node.Host}: {differences}. Nodes of one run have the same program, plugins and configuration.");
         }
 
         if (isSame)

@@ -1,0 +1,172 @@
+using Akka.Actor;
+using ColossalChat.Contracts;
+using Xunit;
+
+namespace ColossalChat.Cluster.Tests.Nodes;
+
+/// <summary>What the supervisor of a run does when nodes come, fall silent, go and leave.</summary>
+[Trait("Category", "CI")]
+public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
+{
+    private static readonly string[] s_scorers = [RoleSlots.Rollout, "reference", "critic", "reward"];
+    private static readonly Dictionary<string, RoleNodes> s_twoRollouts = new() { [RoleSlots.Rollout] = new() { Nodes = 2 } };
+    private readonly SpreadRun _run = new();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _run.DisposeAsync();
+
+    public void Dispose() => _run.Dispose();
+
+    // ---- How many nodes ----
+
+    [Fact]
+    public async Task A_run_begins_with_all_its_nodes_and_goes_on_after_a_rewind_with_those_that_are_left()
+    {
+        _run.Start(s_twoRollouts);
+        _run.Come("scorers", s_scorers);
+        _run.Come("trainer", RoleSlots.Trainer);
+        await _run.NoteAsync("role rollout needs 2 nodes; 1 are there");
+        _run.Come("writer", RoleSlots.Rollout);
+        await _run.NoteAsync("Roles are placed");
+
+        _run.Run.Tell(new NodeGone("writer"));
+        await _run.NoteAsync("rollout.2 on writer is lost");
+        _run.Run.Tell(new NodeGone("trainer"));
+        await _run.NoteAsync("All roles are made anew");
+        _run.Come("other", RoleSlots.Trainer);
+
+        Assert.Contains("trainers.critic trainers.policy on other", (await _run.NoteAsync("Roles are placed")).Message, StringComparison.Ordinal);
+        _run.Come("late", RoleSlots.Rollout);
+        await _run.NoteAsync("rollout.2 is hosted by late");
+    }
+
+    [Fact]
+    public async Task Another_coordinator_goes_on_with_the_nodes_that_are_left()
+    {
+        Began("before");
+        _run.Start(s_twoRollouts);
+        _run.Come("scorers", s_scorers);
+        _run.Come("trainer", RoleSlots.Trainer);
+        await _run.NoteAsync("Roles are placed");
+    }
+
+    // ---- Lost ----
+
+    [Fact]
+    public async Task Readers_of_a_silent_node_go_elsewhere_and_come_back_with_it()
+    {
+        _run.Start();
+        _run.Come("a", s_scorers);
+        _run.Come("b", "reward", RoleSlots.Rollout);
+        _run.Come("t", RoleSlots.Trainer);
+        await _run.NoteAsync("Roles are placed");
+        _run.Run.Tell(new NodeSilent("b"));
+        await _run.NoteAsync("Node b does not answer");
+        await _run.NoteAsync("on b is lost; the batches go to others");
+        Assert.NotEmpty((await _run.ToldSoFarAsync("b")).OfType<EndRole>());
+        _run.Come("b", "reward", RoleSlots.Rollout);
+        await _run.NoteAsync("Node b can be reached again");
+        await _run.NoteAsync("is hosted by b");
+    }
+
+    [Fact]
+    public async Task A_role_that_has_nowhere_to_run_ends_the_run_after_the_wait()
+    {
+        _run.Start(wait: TimeSpan.FromSeconds(1));
+        _run.Come("a", [.. s_scorers.Except(["reward"]), RoleSlots.Trainer]);
+        _run.Come("b", "reward");
+        await _run.NoteAsync("Roles are placed");
+        _run.Run.Tell(new NodeSilent("b"));
+        var end = await _run.Ended;
+        Assert.Equal(ExitCode.Resource, end.ExitCode);
+        Assert.Contains("A role has nowhere to run: role reward has no node", end.Failure, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_that_comes_within_the_wait_saves_the_run()
+    {
+        _run.Start(wait: TimeSpan.FromSeconds(3));
+        _run.Come("a", [.. s_scorers.Except(["reward"]), RoleSlots.Trainer]);
+        _run.Come("b", "reward");
+        await _run.NoteAsync("Roles are placed");
+        _run.Run.Tell(new NodeGone("b"));
+        await _run.NoteAsync("Node b is gone");
+        _run.Come("c", "reward");
+        await _run.NoteAsync("reward.2 is hosted by c");
+        Assert.False(_run.Ended.IsCompleted);
+    }
+
+    // ---- Leaving ----
+
+    [Fact]
+    public async Task A_node_that_leaves_gets_nothing_more_when_it_was_silent_for_a_moment()
+    {
+        await PlacedAsync();
+        Assert.Contains("is leaving", (await _run.AskToLeaveAsync("b")).Message, StringComparison.Ordinal);
+        await _run.ToldAsync<LeaveNow>("b");
+        _run.Run.Tell(new NodeSilent("b"));
+        _run.Come("b", RoleSlots.Rollout);
+        await _run.NoteAsync("Node b can be reached again");
+
+        // It may not have heard it the first time.
+        await _run.ToldAsync<LeaveNow>("b");
+        await _run.ToldSoFarAsync("b");
+        _run.Come("c", RoleSlots.Rollout);
+        await _run.NoteAsync("is hosted by c");
+        Assert.DoesNotContain(_run.Seen, note => note.Message.Contains("is hosted by b", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Whoever_asks_a_second_time_is_heard()
+    {
+        await PlacedAsync();
+        await _run.AskToLeaveAsync("b");
+        await _run.ToldAsync<LeaveNow>("b");
+        await _run.ToldSoFarAsync("b");
+        await _run.AskToLeaveAsync("b");
+        Assert.Contains(await _run.ToldSoFarAsync("b"), told => told is LeaveNow);
+    }
+
+    [Fact]
+    public async Task A_node_with_trainers_waits_for_a_checkpoint_that_was_begun_after_it_was_asked()
+    {
+        await PlacedAsync();
+        _run.EndIteration(epoch: 1, iteration: 3);
+        Assert.Contains("once its trainers' state is saved", (await _run.AskToLeaveAsync("t")).Message, StringComparison.Ordinal);
+        _run.Save(3);
+        Assert.DoesNotContain(await _run.ToldSoFarAsync("t"), told => told is LeaveNow);
+        _run.Save(4);
+        await _run.ToldAsync<LeaveNow>("t");
+    }
+
+    [Fact]
+    public async Task A_node_whose_trainers_go_elsewhere_with_a_rewind_may_go()
+    {
+        await PlacedAsync();
+        await _run.AskToLeaveAsync("t");
+        _run.Come("u", RoleSlots.Trainer);
+        _run.Come("v", RoleSlots.Trainer);
+        Assert.DoesNotContain(await _run.ToldSoFarAsync("t"), told => told is LeaveNow);
+        _run.Run.Tell(new RoleFailed(1, "trainers.policy", default, "The trainer broke.", Repair.Rewind));
+        await _run.NoteAsync("trainers.critic trainers.policy on u");
+        await _run.ToldAsync<LeaveNow>("t");
+    }
+
+    private async Task PlacedAsync()
+    {
+        _run.Start();
+        _run.Come("a", s_scorers);
+        _run.Come("b", RoleSlots.Rollout);
+        _run.Come("t", RoleSlots.Trainer);
+        await _run.NoteAsync("Roles are placed");
+        if (!_run.Seen[^1].Message.Contains("on b", StringComparison.Ordinal))
+            await _run.NoteAsync("is hosted by b");
+    }
+
+    private void Began(string node)
+    {
+        var term = new CoordinatorTerm(_run.Folder, node);
+        term.Take(term.Last + 1);
+    }
+}
