@@ -10,10 +10,13 @@ public static class RunHocon
     public const string RoleDispatcher = "rlhf.native-dispatcher";
 
     /// <summary>
-    /// Dispatcher of what waits for the disk: checkpoints, the journal, and the run's supervisor, which must find a thread while
-    /// both of them wait.
+    /// Dispatcher of what waits for the disk: checkpoints, the journal, keepers of role states, and the supervisors of runs and
+    /// nodes, which must find a thread while two of the others wait.
     /// </summary>
     public const string IoDispatcher = "rlhf.io-dispatcher";
+
+    /// <summary>Dispatcher of what waits for another node's parcels: a thread for each node, so that a silent one holds up nobody else.</summary>
+    public const string ParcelDispatcher = "rlhf.parcel-dispatcher";
 
     /// <summary>
     /// HOCON text. Every role keeps a thread of its own: libtorch starts a team of workers for each thread that calls it,
@@ -24,6 +27,10 @@ public static class RunHocon
         akka.actor.provider = local
         rlhf {
           native-dispatcher {
+            type = PinnedDispatcher
+            throughput = 1
+          }
+          parcel-dispatcher {
             type = PinnedDispatcher
             throughput = 1
           }

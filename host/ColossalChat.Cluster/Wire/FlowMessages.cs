@@ -247,7 +247,7 @@ internal static class FlowMessages
 
         // ---- Lane ----
         Of<Parcel>(Parcel.OwnManifest, Write, ReadParcel),
-        Of<ParcelTaken>("pt1", (to, message) => Write(to, message.Blob), from => new(ReadBlobReference(from))),
+        Of<ParcelTaken>("pt1", (to, message) => to.Int64(message.Number), from => new(from.Int64("Number"))),
         .. NodeMessageEntries.All,
     ];
 

@@ -120,19 +120,24 @@ internal static class FlowParts
 
     public static void Write(WireWriter to, Parcel parcel)
     {
+        to.Int64(parcel.Number);
         to.Name(parcel.Manifest);
-        DataCodec.Write(to, parcel.Blob);
+        to.List(parcel.Pieces, DataCodec.Write);
     }
 
     public static Parcel ReadParcel(WireReader from)
     {
         // What a parcel claims is checked before anybody takes memory for it; one that holds a parcel would have no end.
-        var (manifest, blob) = (from.Name("Manifest"), ReadBlobReference(from));
+        var (number, manifest, pieces) = (from.Int64("Number"), from.Name("Manifest"), from.List("Pieces", 4, ReadBlobReference));
         if (manifest == Parcel.OwnManifest || !FlowMessages.ByManifest.ContainsKey(manifest))
             throw from.Refusal($"Manifest is '{manifest}'; no message has it that goes through the lane");
-        if (blob.Bytes is < 1 or > WireLimits.ParcelBytes)
-            throw from.Refusal($"Bytes is {blob.Bytes}; 1 to {WireLimits.ParcelBytes} are allowed");
-        return new Parcel(manifest, blob);
+        foreach (var piece in pieces)
+            if (piece.Bytes is < 1 or > WireLimits.PieceBytes)
+                throw from.Refusal($"Bytes of a piece is {piece.Bytes}; 1 to {WireLimits.PieceBytes} are allowed");
+        var parcel = new Parcel(number, manifest, pieces);
+        return parcel.Bytes is >= 1 and <= WireLimits.ParcelBytes
+            ? parcel
+            : throw from.Refusal($"Bytes is {parcel.Bytes}; 1 to {WireLimits.ParcelBytes} are allowed");
     }
 
     private static DateTimeOffset ReadTime(WireReader from)

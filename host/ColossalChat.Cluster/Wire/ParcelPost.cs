@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Akka.Event;
 using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
@@ -13,6 +12,7 @@ public sealed class ParcelPost
     private readonly FlowSerializer _serializer;
     private readonly IBlobLane _lane;
     private readonly IActorRef _desk;
+    private long _number;
 
     /// <summary>Opens a post office of an actor system, which needs <see cref="WireHocon.Text"/> in its configuration.</summary>
     /// <param name="system">Where messages go out.</param>
@@ -21,7 +21,7 @@ public sealed class ParcelPost
     {
         (_serializer, _lane) = (new FlowSerializer((ExtendedActorSystem)system), lane);
         var serializer = _serializer;
-        _desk = system.ActorOf(Props.Create(() => new Desk(serializer, lane)).WithDispatcher(RunHocon.IoDispatcher), "parcels");
+        _desk = system.ActorOf(Props.Create(() => new ParcelDesk(serializer, lane)), "parcels");
     }
 
     /// <summary>Sends a message.</summary>
@@ -35,38 +35,26 @@ public sealed class ParcelPost
 
         var packed = _serializer.Pack(message);
         if (packed.FitsMessage)
+        {
             to.Tell(packed);
-        else
-            to.Tell(new Parcel(packed.Manifest, _lane.Publish($"parcel.{packed.Manifest}", packed.Bytes)), _desk);
+            return;
+        }
+
+        var parcel = new Parcel(Interlocked.Increment(ref _number), packed.Manifest, Publish(packed));
+
+        // Before it is on its way: nobody can have taken a parcel that the desk does not know.
+        _desk.Tell(new ParcelDesk.Sent(parcel, to.Path.Address));
+        to.Tell(parcel, _desk);
     }
 
     /// <summary>Fetches a parcel's message and gives it to its recipient. One that is lost on the way is asked for again.</summary>
-    internal void Open(Parcel parcel, IActorRef recipient, IActorRef sender) => _desk.Tell(new Delivery(parcel, recipient, sender));
+    internal void Open(Parcel parcel, IActorRef recipient, IActorRef sender) => _desk.Tell(new ParcelDesk.Delivery(parcel, recipient, sender));
 
-    private sealed record Delivery(Parcel Parcel, IActorRef Recipient, IActorRef Sender);
-
-    private sealed class Desk : ReceiveActor
+    private List<BlobReference> Publish(PackedMessage packed)
     {
-        private readonly ILoggingAdapter _log = Context.GetLogger();
-
-        public Desk(FlowSerializer serializer, IBlobLane lane)
-        {
-            Receive<ParcelTaken>(taken => lane.Withdraw(taken.Blob));
-            Receive<Delivery>(delivery =>
-            {
-                var parcel = delivery.Parcel;
-                try
-                {
-                    var bytes = GC.AllocateUninitializedArray<byte>(checked((int)parcel.Blob.Bytes));
-                    lane.Fetch(parcel.Blob, bytes, CancellationToken.None);
-                    delivery.Recipient.Tell(serializer.Unpack(parcel.Manifest, bytes), delivery.Sender);
-                    delivery.Sender.Tell(new ParcelTaken(parcel.Blob));
-                }
-                catch (Exception error) when (error is IOException or WireFormatException)
-                {
-                    _log.Warning("A parcel of {0} bytes from {1} was not delivered: {2}", parcel.Blob.Bytes, delivery.Sender.Path, error.Message);
-                }
-            });
-        }
+        var pieces = new List<BlobReference>();
+        for (var start = 0; start < packed.Bytes.Length; start += WireLimits.PieceBytes)
+            pieces.Add(_lane.Publish($"parcel.{packed.Manifest}", packed.Bytes.AsSpan(start, Math.Min(WireLimits.PieceBytes, packed.Bytes.Length - start))));
+        return pieces;
     }
 }

@@ -12,6 +12,9 @@ internal static class WireLimits
     /// <summary>Bytes of a message that goes through the blob lane: 1 GiB.</summary>
     public const int ParcelBytes = 1024 * 1024 * 1024;
 
+    /// <summary>Bytes of one piece of it: 16 MiB.</summary>
+    public const int PieceBytes = 16 * 1024 * 1024;
+
     /// <summary>Bytes of a frame of remoting: room for a message and its envelope, four times over.</summary>
     public const int FrameBytes = 4 * MessageBytes;
 

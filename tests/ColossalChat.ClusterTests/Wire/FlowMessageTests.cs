@@ -131,10 +131,12 @@ public sealed class FlowMessageTests : IAsyncLifetime
     [Fact]
     public void A_parcel_holds_a_message_and_never_a_parcel()
     {
-        Refused("pc1", WireFrame.Bytes(new Parcel("pc1", new BlobReference("b", 1, "h")), FlowParts.Write), "Manifest is 'pc1'");
-        Refused("pc1", WireFrame.Bytes(new Parcel("zz9", new BlobReference("b", 1, "h")), FlowParts.Write), "Manifest is 'zz9'");
-        Refused("pc1", WireFrame.Bytes(new Parcel("gr1", new BlobReference("b", 1L << 40, "h")), FlowParts.Write), "Bytes is 1099511627776; 1 to 1073741824");
-        Refused("pc1", WireFrame.Bytes(new Parcel("gr1", new BlobReference("b", -1, "h")), FlowParts.Write), "Bytes is -1");
+        Refused("pc1", WireFrame.Bytes(new Parcel(1, "pc1", [new BlobReference("b", 1, "h")]), FlowParts.Write), "Manifest is 'pc1'");
+        Refused("pc1", WireFrame.Bytes(new Parcel(1, "zz9", [new BlobReference("b", 1, "h")]), FlowParts.Write), "Manifest is 'zz9'");
+        Refused("pc1", WireFrame.Bytes(new Parcel(1, "gr1", [new BlobReference("b", 1L << 40, "h")]), FlowParts.Write), "Bytes of a piece is 1099511627776; 1 to 16777216");
+        Refused("pc1", WireFrame.Bytes(new Parcel(1, "gr1", [new BlobReference("b", -1, "h")]), FlowParts.Write), "Bytes of a piece is -1");
+        Refused("pc1", WireFrame.Bytes(new Parcel(1, "gr1", []), FlowParts.Write), "Bytes is 0");
+        Refused("pc1", WireFrame.Bytes(new Parcel(1, "gr1", [.. Enumerable.Repeat(new BlobReference("b", WireLimits.PieceBytes, "h"), 65)]), FlowParts.Write), "Bytes is 1090519040; 1 to 1073741824");
     }
 
     [Fact]

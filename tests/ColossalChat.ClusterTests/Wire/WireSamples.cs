@@ -16,7 +16,9 @@ internal sealed class WireSamples(IReadOnlyList<IActorRef> actors)
     private static readonly Dictionary<(Type, string), Func<PCG, object>> s_narrow = new()
     {
         [(typeof(Parcel), nameof(Parcel.Manifest))] = pcg => FlowMessages.ByManifest.Keys.Order().Where(name => name != Parcel.OwnManifest).ElementAt(Below(pcg, 5)),
-        [(typeof(BlobReference), nameof(BlobReference.Bytes))] = pcg => 1L + Below(pcg, WireLimits.ParcelBytes),
+        [(typeof(Parcel), nameof(Parcel.Pieces))] = pcg => Enumerable.Range(0, 1 + Below(pcg, 3))
+            .Select(_ => new BlobReference(Text(pcg), 1L + Below(pcg, WireLimits.PieceBytes), Text(pcg)) { Location = Text(pcg) }).ToArray(),
+        [(typeof(BlobReference), nameof(BlobReference.Bytes))] = pcg => 1L + Below(pcg, WireLimits.PieceBytes),
     };
 
     private static readonly Dictionary<Type, Func<PCG, object>> s_leaves = new()
