@@ -126,6 +126,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             if (_saver.Copies.Take(captured))
                 Arrive(StateCopies.Answer(captured.Iteration, captured.Slot));
         });
+        Receive<Parcel>(parcel => _flow.Definition.Parcels?.Open(parcel, Self, Sender));
         Receive<CheckpointSaved>(_saver.Saved);
         Receive<CheckpointSkipped>(skipped => _saver.Skipped(skipped, isLast: _schedule.EndsAfter(_iteration, IsStopping)));
         Receive<SpareState>(_saver.SetFree);

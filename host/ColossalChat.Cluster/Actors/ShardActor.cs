@@ -34,7 +34,7 @@ internal sealed class ShardActor : ReceiveActor
     {
         try
         {
-            var file = ShardWriter.WriteFiles(image, write.DataFile, write.IndexFile, write.Index);
+            var file = ShardWriter.WriteFiles(image, write.DataFile, write.IndexFile, write.IndexHash);
             Sender.Tell(_written = new ShardWritten(write.Number, file));
         }
         catch (Exception error)

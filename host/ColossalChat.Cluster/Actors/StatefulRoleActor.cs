@@ -112,7 +112,7 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
         {
             _keeper ??= Context.ActorOf(Props.Create(() => new ShardActor(Role)).WithDispatcher(RunHocon.IoDispatcher));
             _keeper.Tell(new ShardActor.Keep(capture.Number, image));
-            Iteration.Tell(new ShardCaptured(capture.Iteration, capture.Number, Role, image.Tensors, image.Documents, _keeper));
+            Flow.Post(Iteration, new ShardCaptured(capture.Iteration, capture.Number, Role, image.Tensors, image.Documents, _keeper));
         },
         capture.Number);
 }

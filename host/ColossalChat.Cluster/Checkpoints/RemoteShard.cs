@@ -31,7 +31,7 @@ internal sealed class RemoteShard(ShardCaptured shard, ActorSystem system, Cance
     /// <inheritdoc/>
     public WrittenFile? Write(string dataFile, string indexFile, ReadOnlySpan<byte> index)
     {
-        var request = new WriteShard(shard.Number, Path.GetFullPath(dataFile), Path.GetFullPath(indexFile), index.ToArray());
+        var request = new WriteShard(shard.Number, Path.GetFullPath(dataFile), Path.GetFullPath(indexFile), Checkpoints.HashOf(index));
         var answer = new Answer();
         var ear = system.ActorOf(Props.Create(() => new Ear(answer)));
         try

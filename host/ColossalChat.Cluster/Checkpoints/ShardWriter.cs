@@ -34,11 +34,15 @@ internal static class ShardWriter
     /// <summary>Writes one role's files where somebody else wants them, and puts them on the disk.</summary>
     /// <param name="image">The state.</param>
     /// <param name="dataFile">Gets the bytes of all tensors.</param>
-    /// <param name="indexFile">Gets <paramref name="index"/>.</param>
-    /// <param name="index">Tells what lies where in the data file.</param>
+    /// <param name="indexFile">Gets what lies where in the data file.</param>
+    /// <param name="indexHash">What is expected there.</param>
     /// <returns>The data file.</returns>
-    public static WrittenFile WriteFiles(StateImage image, string dataFile, string indexFile, ReadOnlySpan<byte> index)
+    /// <exception cref="InvalidOperationException">The state is not the one that is expected.</exception>
+    public static WrittenFile WriteFiles(StateImage image, string dataFile, string indexFile, string indexHash)
     {
+        var index = IndexOf(image);
+        if (Checkpoints.HashOf(index) != indexHash)
+            throw new InvalidOperationException($"the {image.TensorNames.Count} tensors and {image.JsonNames.Count} documents that are kept here are not those that it told of; all nodes must run the same version of the program");
         var folder = Path.GetDirectoryName(dataFile)!;
         Directory.CreateDirectory(folder);
         var data = WriteTensors(folder, Path.GetFileName(dataFile), image);
@@ -70,7 +74,7 @@ internal static class ShardWriter
     {
         Directory.CreateDirectory(Path.Combine(folder, role));
         var (data, document) = ($"{role}/{StateIndex.DataFileName}", $"{role}/{StateIndex.FileName}");
-        var index = JsonSerializer.SerializeToUtf8Bytes(IndexOf(image), CheckpointJson.Options);
+        var index = IndexOf(image);
         if (image.Writer?.Write(FullPath(folder, data), FullPath(folder, document), index) is { } written)
             return [new ManifestFile(data, written.Bytes, written.Hash), new ManifestFile(document, index.Length, Checkpoints.HashOf(index))];
 
@@ -82,7 +86,7 @@ internal static class ShardWriter
     // A keeper may have another current directory.
     private static string FullPath(string folder, string path) => Path.GetFullPath(Path.Combine(folder, path));
 
-    private static StateIndex IndexOf(StateImage image)
+    private static byte[] IndexOf(StateImage image)
     {
         var (entries, offset) = (new List<StateEntry>(), 0L);
         foreach (var name in image.TensorNames)
@@ -93,7 +97,8 @@ internal static class ShardWriter
             offset += length;
         }
 
-        return new StateIndex(entries, image.JsonNames.ToDictionary(name => name, image.ReadJson));
+        var index = new StateIndex(entries, image.JsonNames.ToDictionary(name => name, image.ReadJson));
+        return JsonSerializer.SerializeToUtf8Bytes(index, CheckpointJson.Options);
     }
 
     private static ManifestFile WriteTensors(string folder, string path, StateImage image)

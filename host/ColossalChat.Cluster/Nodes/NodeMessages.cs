@@ -78,7 +78,11 @@ public sealed record ShardCaptured(
     long Iteration, long Number, string Slot, IReadOnlyList<KeptTensor> Tensors, IReadOnlyDictionary<string, string> Documents, IActorRef Keeper) : IWireMessage;
 
 /// <summary>CheckpointActor -> keeper: write the copy's files to storage that both see.</summary>
-public sealed record WriteShard(long Number, string DataFile, string IndexFile, byte[] Index) : IWireMessage;
+/// <param name="Number">Which copy.</param>
+/// <param name="DataFile">Gets the bytes of all tensors.</param>
+/// <param name="IndexFile">Tells what lies where in the data file. The keeper makes it: it grows with the tensors, and is the larger part of many.</param>
+/// <param name="IndexHash">The index has it in both processes.</param>
+public sealed record WriteShard(long Number, string DataFile, string IndexFile, string IndexHash) : IWireMessage;
 
 /// <summary>Keeper -> CheckpointActor: they are on the disk.</summary>
 public sealed record ShardWritten(long Number, WrittenFile File) : IWireMessage;

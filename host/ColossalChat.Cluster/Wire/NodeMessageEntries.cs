@@ -84,9 +84,9 @@ internal static class NodeMessageEntries
                 to.Int64(message.Number);
                 to.Text(message.DataFile);
                 to.Text(message.IndexFile);
-                to.Array<byte>(message.Index);
+                to.Name(message.IndexHash);
             },
-            from => new(from.Int64("Number"), from.Text("DataFile"), from.Text("IndexFile"), from.Array<byte>("Index"))),
+            from => new(from.Int64("Number"), from.Text("DataFile"), from.Text("IndexFile"), from.Name("IndexHash"))),
         Of<ShardWritten>(
             "sw1",
             (to, message) =>
