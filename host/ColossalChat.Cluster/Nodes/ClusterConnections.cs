@@ -21,6 +21,13 @@ public sealed record ClusterTls : ICheckedOptions
     /// <summary>PEM file with the certificates of the authorities whose word counts, and nobody else's. Required with a certificate.</summary>
     public string Authorities { get; init; } = "";
 
+    /// <summary>
+    /// Whom of those that the authorities have signed we let in: host names or addresses as the nodes' certificates have them, or
+    /// whole subjects such as <c>CN=node1, O=Us</c>. Empty lets in every certificate of the authorities, which is right for an authority
+    /// that signs nobody but these nodes; default empty.
+    /// </summary>
+    public IReadOnlyList<string> Names { get; init; } = [];
+
     /// <summary>True when nodes show certificates.</summary>
     public bool IsOn => Certificate.Length > 0;
 
@@ -29,7 +36,7 @@ public sealed record ClusterTls : ICheckedOptions
     {
         if (IsOn && Authorities.Length == 0)
             yield return "authorities is empty and certificate is not; name the PEM file of the authority that signs the nodes' certificates.";
-        if (!IsOn && (Key.Length > 0 || Password.Length > 0 || Authorities.Length > 0))
+        if (!IsOn && (Key.Length > 0 || Password.Length > 0 || Authorities.Length > 0 || Names.Count > 0))
             yield return "certificate is empty and other keys are not; name this node's certificate, or leave the whole section out.";
     }
 
@@ -37,7 +44,8 @@ public sealed record ClusterTls : ICheckedOptions
     private bool PrintMembers(StringBuilder text)
     {
         text.Append("Certificate = ").Append(Certificate).Append(", Key = ").Append(Key)
-            .Append(", Password = ").Append(Password.Length > 0 ? "(set)" : "").Append(", Authorities = ").Append(Authorities);
+            .Append(", Password = ").Append(Password.Length > 0 ? "(set)" : "").Append(", Authorities = ").Append(Authorities)
+            .Append(", Names = ").Append(string.Join(' ', Names));
         return true;
     }
 }

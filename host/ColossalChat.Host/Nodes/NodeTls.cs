@@ -18,7 +18,7 @@ internal static class NodeTls
 
     /// <summary>Files of the section; null when TLS is off.</summary>
     public static TlsSettings? FilesOf(ClusterTls tls) => tls.IsOn
-        ? new TlsSettings { CertificateFile = tls.Certificate, KeyFile = tls.Key, Password = tls.Password, AuthoritiesFile = tls.Authorities }
+        ? new TlsSettings { CertificateFile = tls.Certificate, KeyFile = tls.Key, Password = tls.Password, AuthoritiesFile = tls.Authorities, Names = tls.Names }
         : null;
 
     /// <summary>The lane's settings.</summary>

@@ -14,11 +14,13 @@ public sealed class TlsIdentity : IDisposable
 {
     private readonly X509Certificate2Collection _between;
     private readonly X509Certificate2Collection _authorities;
+    private readonly IReadOnlyList<string> _names;
     private readonly TimeProvider _time;
 
-    internal TlsIdentity(X509Certificate2 certificate, X509Certificate2Collection between, X509Certificate2Collection authorities, TimeProvider time)
+    internal TlsIdentity(
+        X509Certificate2 certificate, X509Certificate2Collection between, X509Certificate2Collection authorities, IReadOnlyList<string> names, TimeProvider time)
     {
-        (Certificate, _between, _authorities, _time) = (certificate, between, authorities, time);
+        (Certificate, _between, _authorities, _names, _time) = (certificate, between, authorities, names, time);
         Context = certificate.HasPrivateKey ? SslStreamCertificateContext.Create(certificate, between, offline: true) : null;
     }
 
@@ -64,7 +66,7 @@ public sealed class TlsIdentity : IDisposable
         try
         {
             if (chain.Build(known))
-                return null;
+                return IsNamed(known) ? null : $"{known.Subject} comes from one of our authorities, but is none of the names that are let in: {string.Join(", ", _names)}.";
         }
         catch (CryptographicException error)
         {
@@ -81,6 +83,10 @@ public sealed class TlsIdentity : IDisposable
             ? $"{known.Subject}, issued by {known.Issuer}, does not come from one of our authorities."
             : $"{known.Subject} is not valid: {string.Join(", ", reasons)}.";
     }
+
+    // A certificate for many names is not one of ours because one of ours would fit.
+    private bool IsNamed(X509Certificate2 known) => _names.Count == 0 || _names.Any(name =>
+        TlsSettings.IsSubject(name) ? known.Subject == name : known.MatchesHostname(name, allowWildcards: false, allowCommonName: true));
 
     /// <summary>Calls somebody for a moment: true when he answers with a certificate that we trust.</summary>
     /// <param name="host">Name or address.</param>

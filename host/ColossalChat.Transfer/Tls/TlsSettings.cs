@@ -20,6 +20,12 @@ public sealed record TlsSettings
     /// <summary>PEM with the certificates of the authorities whose word counts, and nobody else's.</summary>
     public string AuthoritiesFile { get; init; } = "";
 
+    /// <summary>
+    /// Whom of those that the authorities have signed we let in: host names or addresses as their certificates have them, or whole
+    /// subjects such as <c>CN=node1, O=Us</c>. Empty for all.
+    /// </summary>
+    public IReadOnlyList<string> Names { get; init; } = [];
+
     /// <summary>Everything that is wrong, one sentence each; empty when nodes with these files can talk to each other now.</summary>
     public IEnumerable<string> Problems() => Inspect().Problems;
 
@@ -56,14 +62,19 @@ public sealed record TlsSettings
     /// <summary>All but the password.</summary>
     private bool PrintMembers(StringBuilder text)
     {
-        text.Append("CertificateFile = ").Append(CertificateFile).Append(", KeyFile = ").Append(KeyFile)
+        text.Append("Names = ").Append(string.Join(' ', Names)).Append(", CertificateFile = ").Append(CertificateFile).Append(", KeyFile = ").Append(KeyFile)
             .Append(", Password = ").Append(Password.Length > 0 ? "(set)" : "").Append(", AuthoritiesFile = ").Append(AuthoritiesFile);
         return true;
     }
 
+    internal static bool IsSubject(string name) => name.Contains('=', StringComparison.Ordinal);
+
     private (TlsIdentity? Identity, IReadOnlyList<string> Problems) Read(TimeProvider time)
     {
-        var problems = new List<string>();
+        var problems = Names.Where(name => !IsSubject(name) && Uri.CheckHostName(name) == UriHostNameType.Unknown)
+            .Select(name => $"The TLS name '{name}' is neither a host name, an address nor a subject such as CN=node1.").ToList();
+        if (problems.Count > 0)
+            return (null, problems);
         var own = Attempt($"certificate file '{CertificateFile}'", ReadOwn, problems);
         var authorities = Attempt($"authorities file '{AuthoritiesFile}'", ReadAuthorities, problems);
         if (own is null || authorities is null)
@@ -73,7 +84,7 @@ public sealed record TlsSettings
             return (null, problems);
         }
 
-        var identity = new TlsIdentity(own[0], [.. own.Skip(1)], authorities, time);
+        var identity = new TlsIdentity(own[0], [.. own.Skip(1)], authorities, Names, time);
         if (!identity.Certificate.HasPrivateKey)
             problems.Add($"The certificate in '{CertificateFile}' has no private key; give its key file.");
         else if (identity.WhyRefused(identity.Certificate, null) is { } why)

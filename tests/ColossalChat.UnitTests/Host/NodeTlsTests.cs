@@ -71,6 +71,19 @@ public sealed class NodeTlsTests : IAsyncLifetime, IDisposable
         Assert.Equal(AkkaCluster.Get(first).SelfAddress, Assert.Single(AkkaCluster.Get(first).State.Members).Address);
     }
 
+    [Fact]
+    public async Task A_node_that_is_not_named_does_not_get_in_although_the_authority_has_signed_it()
+    {
+        var first = Start(_files.Node("first") with { Names = ["first", "second"] });
+        await AkkaCluster.Get(first).JoinAsync(AkkaCluster.Get(first).SelfAddress).WaitAsync(s_limit);
+        var printer = Start(_files.Node("printer"));
+
+        AkkaCluster.Get(printer).JoinSeedNodes([AkkaCluster.Get(first).SelfAddress]);
+
+        _log.Await("is none of the names that are let in: first, second");
+        Assert.Single(AkkaCluster.Get(first).State.Members);
+    }
+
     [Theory]
     [InlineData(true, "did not provide a certificate")]
     [InlineData(false, "TLS handshake failed")]

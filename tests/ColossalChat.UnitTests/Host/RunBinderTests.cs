@@ -103,7 +103,9 @@ public sealed class RunBinderTests
         var (bound, problems) = RunBinder.TryBind(config, ShippedPlugins.Catalog);
 
         Assert.Equal("", string.Join('\n', problems));
-        Assert.Equal(new ClusterOptions() with { Roles = bound!.Settings.Cluster.Roles }, bound.Settings.Cluster);
+        var cluster = bound!.Settings.Cluster;
+        Assert.Empty(cluster.Tls.Names);
+        Assert.Equal(new ClusterOptions() with { Roles = cluster.Roles, Tls = new ClusterTls { Names = cluster.Tls.Names } }, cluster);
         var written = MemoryFiles.Load(File.ReadAllText(file));
         var missing = RunSettings.Keys.Where(key => written.Node($"colossalchat.{key}") is null)
             .Concat(NamedBy(bound.Settings.Run, "run", written))

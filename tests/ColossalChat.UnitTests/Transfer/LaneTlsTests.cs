@@ -36,6 +36,19 @@ public sealed class LaneTlsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("publisher")]
+    [InlineData("reader")]
+    public void Both_ends_must_be_among_the_names_that_are_let_in(string known)
+    {
+        NetworkBlobLane Lane(string name) => _nodes.Lane(name, settings => settings with { Silence = TimeSpan.FromSeconds(1), Tls = _files.Node(name) with { Names = [name, known] } });
+        var (publisher, reader) = (Lane("publisher"), Lane("reader"));
+        var blob = publisher.Publish("weights", LaneNodes.Bytes(100));
+
+        Assert.ThrowsAny<IOException>(() => reader.Fetch(blob, new byte[100], CancellationToken.None));
+        Assert.Equal(0, publisher.CountersOf(blob).Sent);
+    }
+
+    [Theory]
     [InlineData("none")]
     [InlineData("foreign")]
     [InlineData("expired")]
@@ -127,6 +140,6 @@ public sealed class LaneTlsTests : IDisposable
     private static TlsIdentity TlsIdentityOf(TlsSettings settings)
     {
         var certificate = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPemFile(settings.CertificateFile, settings.KeyFile);
-        return new TlsIdentity(certificate, [], [], TimeProvider.System);
+        return new TlsIdentity(certificate, [], [], [], TimeProvider.System);
     }
 }

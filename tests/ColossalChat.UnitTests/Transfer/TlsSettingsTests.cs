@@ -44,6 +44,30 @@ public sealed class TlsSettingsTests : IDisposable
         Assert.False(settings.Inspect().IsChainGood);
     }
 
+    [Theory]
+    [InlineData("node2", true)]
+    [InlineData("CN=node2", true)]
+    [InlineData("node1", false)]
+    [InlineData("CN=node2, O=Others", false)]
+    [InlineData("ode2", false)]
+    public void Where_names_are_given_others_of_the_authority_are_refused(string name, bool isLetIn)
+    {
+        using var ours = (_files.Node("node0") with { Names = ["node0", name] }).Load();
+        using var theirs = _files.Node("node2").Load();
+
+        if (isLetIn)
+            Assert.Null(ours.WhyRefused(theirs.Certificate, null));
+        else
+            Assert.Contains($"none of the names that are let in: node0, {name}", ours.WhyRefused(theirs.Certificate, null), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_node_must_be_among_the_names_itself_and_a_name_must_be_one()
+    {
+        Assert.Contains("none of the names", Assert.Single((_files.Node("node0") with { Names = ["node1"] }).Problems()), StringComparison.Ordinal);
+        Assert.Contains("The TLS name 'a b' is neither", Assert.Single((_files.Node("node3") with { Names = ["a b"] }).Problems()), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_certificate_of_another_authority_is_refused_even_When_that_one_has_the_same_name()
     {
