@@ -82,7 +82,7 @@ public sealed record RunDefinition
 
     /// <summary>Puts a state on disk, gives its folder and remarks; a test's disk may be slow or full.</summary>
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
-        (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark);
+        (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark, run.Fence);
 
     internal string Write(RunState state, Action<string> remark)
     {

@@ -64,7 +64,8 @@ internal static class ScaleBenchmark
             Cluster = Options(count),
             Card = card,
             Term = new CoordinatorTerm(folder, card.Name),
-            Began = DateTimeOffset.UtcNow,
+            Mark = "",
+            Abandon = reason => watch.Failure = reason,
             Open = () => new LedRun(run, end => watch.Failure = end?.Failure),
         };
         var seed = AkkaCluster.Get(system).SelfAddress.ToString();

@@ -90,7 +90,7 @@ public sealed class RankTests
         Assert.Single(File.ReadLines(Path.Combine(killed.Folder, "events.jsonl")), line => line.Contains("\"restart\"", StringComparison.Ordinal));
         var (log, last) = (File.ReadAllText(Path.Combine(whole.Folder, "log.txt")), Checkpoints(whole)[^1]);
         foreach (var rank in new[] { 1, 2 })
-            Assert.Contains($"rank process {rank - 1}: debug: rank {rank} of policy wrote {Path.Combine(whole.Folder, "checkpoints", $".{last}.unfinished", $"trainers.policy@{rank}", "state.bin")}", log, StringComparison.Ordinal);
+            Assert.Contains($"rank process {rank - 1}: debug: rank {rank} of policy wrote {Path.Combine(whole.Folder, "checkpoints", $".{last}.1.unfinished", $"trainers.policy@{rank}", "state.bin")}", log, StringComparison.Ordinal);
         Assert.Equal(Checkpoints(whole), Checkpoints(killed));
         foreach (var file in Directory.GetFiles(Path.Combine(whole.Folder, "checkpoints", last), "state.*", SearchOption.AllDirectories))
             Assert.Equal(File.ReadAllBytes(file), File.ReadAllBytes(file.Replace(whole.Folder, killed.Folder, StringComparison.Ordinal)));

@@ -200,6 +200,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
             return true;
         try
         {
+            _definition.Fence?.Invoke();
             if (Checkpoints.GiveUpOthers(_definition.RunFolder, checkpoint) is > 0 and var count)
                 Note("checkpoint", $"Checkpoints that are not on the way to iteration {checkpoint.Iteration} were moved to checkpoints/given-up: {count}.");
             return true;
@@ -207,6 +208,11 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             Fail(ExitCode.Resource, $"Newer checkpoints could not be moved aside: {error.Message} Make the run folder writable, then resume again.");
+            return false;
+        }
+        catch (UserErrorException error)
+        {
+            Fail(error.ExitCode, error.Message);
             return false;
         }
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace ColossalChat.Cluster;
@@ -8,7 +9,8 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal static class CheckpointWriter
 {
-    private const string Replaced = ".replaced.unfinished";
+    private const string Unfinished = ".unfinished";
+    private const string Replaced = ".replaced" + Unfinished;
     private const string TrainerSlot = "trainers.";
 
     /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>, but for the best.</summary>
@@ -17,17 +19,25 @@ internal static class CheckpointWriter
     /// <param name="keep">Newest checkpoints that stay.</param>
     /// <param name="best">By which one more stays; null for none.</param>
     /// <param name="remark">Told what could not be removed: the checkpoint is whole all the same.</param>
+    /// <param name="fence">
+    /// Throws when another process leads the run by now: asked once more when the content is written, which may take minutes,
+    /// and before others' checkpoints are touched.
+    /// </param>
     /// <returns>Its folder.</returns>
-    public static string Write(string runFolder, RunState state, int keep, BestRule? best = null, Action<string>? remark = null)
+    public static string Write(string runFolder, RunState state, int keep, BestRule? best = null, Action<string>? remark = null, Action? fence = null)
     {
         remark ??= _ => { };
+        fence ??= () => { };
         var parent = Checkpoints.FolderOf(runFolder);
         Directory.CreateDirectory(parent);
-        Recover(parent, remark);
+        Recover(parent, remark, state.Epoch);
         var name = Checkpoints.NameOf(state.Iteration);
-        var unfinished = Path.Combine(parent, $".{name}.unfinished");
+
+        // Whoever was replaced may be at the same iteration still.
+        var unfinished = Path.Combine(parent, $".{name}.{state.Epoch.ToString(CultureInfo.InvariantCulture)}{Unfinished}");
         Directory.CreateDirectory(unfinished);
         WriteContent(unfinished, state);
+        fence();
 
         var (folder, replaced) = (Path.Combine(parent, name), Path.Combine(parent, $".{name}{Replaced}"));
         if (Directory.Exists(folder))
@@ -36,6 +46,7 @@ internal static class CheckpointWriter
         Directory.Move(unfinished, folder);
         if (Directory.Exists(replaced))
             Remove(replaced, remark);
+        fence();
         foreach (var old in Old(runFolder, state.Iteration, keep, best))
             Remove(old, remark);
         return folder;
@@ -80,11 +91,12 @@ internal static class CheckpointWriter
     /// </summary>
     /// <param name="parent">Folder of the checkpoints.</param>
     /// <param name="remark">Told what could not be removed, which is in nobody's way.</param>
-    public static void Recover(string parent, Action<string> remark)
+    /// <param name="epoch">What writers of later attempts are at is left alone.</param>
+    public static void Recover(string parent, Action<string> remark, long epoch)
     {
         if (!Directory.Exists(parent))
             return;
-        foreach (var folder in Directory.GetDirectories(parent, ".*.unfinished"))
+        foreach (var folder in Directory.GetDirectories(parent, $".*{Unfinished}").Where(folder => EpochOf(folder) <= epoch))
         {
             var name = Path.GetFileName(folder);
             var kept = Path.Combine(parent, name.EndsWith(Replaced, StringComparison.Ordinal) ? name[1..^Replaced.Length] : name);
@@ -94,6 +106,10 @@ internal static class CheckpointWriter
                 Directory.Move(folder, kept);
         }
     }
+
+    // 0 for one that says nothing of it.
+    private static long EpochOf(string unfinished) =>
+        long.TryParse(Path.GetFileName(unfinished).Split('.')[^2], NumberStyles.None, CultureInfo.InvariantCulture, out var epoch) ? epoch : 0;
 
     // A branch that was given up stays until the run has come past it; it takes no place of the run's own checkpoints.
     private static string[] Old(string runFolder, long newest, int keep, BestRule? rule)

@@ -14,7 +14,7 @@ public static class Checkpoints
     /// <summary>Clears away what a killed writer left. Only for whoever holds the run: a living writer would lose its work.</summary>
     /// <param name="runFolder">Folder of the run.</param>
     /// <param name="remark">Told what could not be removed, which is in nobody's way.</param>
-    public static void Recover(string runFolder, Action<string>? remark = null) => CheckpointWriter.Recover(FolderOf(runFolder), remark ?? (_ => { }));
+    public static void Recover(string runFolder, Action<string>? remark = null) => CheckpointWriter.Recover(FolderOf(runFolder), remark ?? (_ => { }), long.MaxValue);
 
     /// <summary>The newest whole checkpoint of a run, read. Changes nothing.</summary>
     public static CheckpointChoice Latest(string runFolder) => Newest(runFolder, Open);

@@ -22,7 +22,7 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
     {
         (_definition, _swaps) = (definition, swaps);
         Receive<LookIntoBox>(_ => Look(Take));
-        Receive<Decided>(decided => Answer(decided.Id, decided.Answer.ExitCode, decided.Answer.Message));
+        Receive<Decided>(_ => IsMine(), decided => Answer(decided.Id, decided.Answer.ExitCode, decided.Answer.Message));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -60,6 +60,8 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
 
     private void Look(Action<string, ControlRequest?> take)
     {
+        if (!IsMine())
+            return;
         try
         {
             foreach (var (id, request) in RunControl.Pending(_definition.RunFolder))
@@ -72,8 +74,23 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
         }
     }
 
-    private sealed record Decided(string Id, ControlAnswer Answer);
+    // Whoever leads the run by now answers what is asked of it.
+    private bool IsMine()
+    {
+        try
+        {
+            _definition.Fence?.Invoke();
+            return true;
+        }
+        catch (Exception error)
+        {
+            _log.Debug("The drop box of the run was left alone: {0}", error.Message);
+            return false;
+        }
+    }
 
     private void Answer(string id, ExitCode exitCode, string message) =>
         RunControl.Answer(_definition.RunFolder, id, new ControlAnswer(exitCode, message));
+
+    private sealed record Decided(string Id, ControlAnswer Answer);
 }

@@ -17,8 +17,11 @@ public sealed record CoordinatorDefinition
     /// <summary>Numbers the attempts of all coordinators.</summary>
     public required CoordinatorTerm Term { get; init; }
 
-    /// <summary>When this process began: what ended before it is gone on with.</summary>
-    public required DateTimeOffset Began { get; init; }
+    /// <summary><see cref="CoordinatorTerm.Mark"/> when this process began: what ended before it is gone on with.</summary>
+    public required string Mark { get; init; }
+
+    /// <summary>Told why this process must end: it leads, and the run is another's.</summary>
+    public required Action<string> Abandon { get; init; }
 
     /// <summary>Opens the run's folder where it was left, to write into it until the result is disposed.</summary>
     /// <exception cref="UserErrorException">It cannot be gone on with.</exception>
@@ -57,15 +60,17 @@ internal sealed class CoordinatorActor : ReceiveActor
 
     protected override void PreStart()
     {
-        var term = _coordinator.Term;
-        if (term.EndedSince(_coordinator.Began) is { } over)
-        {
-            Tell(over);
-            return;
-        }
-
         try
         {
+            var term = _coordinator.Term;
+            if (term.EndedSince(_coordinator.Mark) is { } over)
+            {
+                Tell(over);
+                return;
+            }
+
+            // Before the folder is opened: whoever led before is to touch nothing of what is read there.
+            term.Lead();
             var opened = _coordinator.Open();
             var run = _run = opened with { Definition = opened.Definition with { RequestStop = _stop.Cancel } };
             var (end, self) = (new TaskCompletionSource<RunEnd>(TaskCreationOptions.RunContinuationsAsynchronously), Self);
@@ -73,11 +78,20 @@ internal sealed class CoordinatorActor : ReceiveActor
             Context.ActorOf(Props.Create(() => new SpreadRunActor(run.Definition, spread, end, stop)).WithDispatcher(RunHocon.IoDispatcher), "run");
             end.Task.PipeTo(self);
         }
-        catch (UserErrorException error)
+        catch (Exception error)
         {
-            End(new RunOver(error.ExitCode, error.Message));
+            // An actor that fails here is stopped, no other takes its place, and the nodes would wait for ever.
+            _log.Error(error, "The run could not be opened.");
+            End(new RunOver(CodeOf(error), error is UserErrorException ? error.Message : $"The run could not be opened by {_coordinator.Card.Name}: {error.Message}"));
         }
     }
+
+    private static ExitCode CodeOf(Exception error) => error switch
+    {
+        UserErrorException { ExitCode: var code } => code,
+        IOException or UnauthorizedAccessException => ExitCode.Resource,
+        _ => ExitCode.Failed,
+    };
 
     protected override void PostStop()
     {
@@ -89,11 +103,24 @@ internal sealed class CoordinatorActor : ReceiveActor
     {
         var run = _run;
         _run = null;
-        run?.Ended(IsMine() ? end : null);
+        Close(run, end);
         if (_isHandingOver)
             Context.Stop(Self);
         else
             End(new RunOver(end.ExitCode, end.Failure ?? $"Ended after iteration {end.LastIteration}."));
+    }
+
+    // The nodes must hear of the end although it cannot be written down.
+    private void Close(LedRun? run, RunEnd end)
+    {
+        try
+        {
+            run?.Ended(IsMine() ? end : null);
+        }
+        catch (Exception error)
+        {
+            _log.Error(error, "The end of the run could not be recorded.");
+        }
     }
 
     // Whoever was replaced writes nothing more, not even how it ended for him.
@@ -118,10 +145,15 @@ internal sealed class CoordinatorActor : ReceiveActor
         }
         catch (UserErrorException error)
         {
-            // Another leads the run; the nodes are his.
+            // Another leads the run; the nodes are his. Should this one still be the cluster's choice, another is chosen without it.
             _log.Warning("{0}", error.Message);
+            _coordinator.Abandon(error.Message);
             Context.Stop(Self);
             return;
+        }
+        catch (Exception error)
+        {
+            _log.Error(error, "How the run ended could not be written into its folder.");
         }
 
         Tell(over);

@@ -19,6 +19,7 @@ internal sealed class SpreadRunActor : RunActor
     private CancellationTokenRegistration _onStop;
     private bool _isWaiting;
     private bool _isFirst;
+    private bool _isReplaced;
     private bool _areTwo;
     private string _lastMissing = "";
 
@@ -34,11 +35,7 @@ internal sealed class SpreadRunActor : RunActor
         Receive<NodeLeaving>(leaving => Release(leaving.Node));
         Receive<NodeReported>(reported => _heard[reported.Node] = (DateTimeOffset.UtcNow, (reported.Clock - DateTimeOffset.UtcNow).TotalSeconds, reported.Hosted));
         Receive<NodeAskedToLeave>(asked => Sender.Tell(AskToLeave(asked.Node)));
-        Receive<Beat>(_ =>
-        {
-            LetGo(); // They may not have heard it.
-            _status.Write(Status());
-        });
+        Receive<Beat>(_ => OnBeat());
         Receive<StopWanted>(_ => InterruptIfWaiting());
         Receive<WaitedLongEnough>(_ => NowhereLeft());
     }
@@ -60,8 +57,8 @@ internal sealed class SpreadRunActor : RunActor
 
     protected override void StartAttempt(RunState? from)
     {
-        CountFrom(_spread.Term.Last);
-        (_from, _isWaiting, _isFirst) = (from, true, Epoch == 0);
+        (_from, _isWaiting, _isFirst) = (from, true, !_spread.Term.HasBegun);
+        CountFrom(_spread.Term.Next(above: Epoch) - 1);
         if (Stop.IsCancellationRequested)
         {
             Interrupt();
@@ -81,7 +78,7 @@ internal sealed class SpreadRunActor : RunActor
         Interrupt();
     }
 
-    protected override void BeforeAttempt() => _spread.Term.Take(Epoch);
+    protected override void BeforeAttempt() => _spread.Term.Begin(Epoch);
 
     protected override void AfterAttempt()
     {
@@ -111,7 +108,38 @@ internal sealed class SpreadRunActor : RunActor
             .Where(node => node.Slots.Count > 0).Select(node => $"{string.Join(' ', node.Slots)} on {node.Name}")) + ".");
         WarnOfTwo();
         LetGo();
-        StartAttempt(_from, placement.Slots, placement.Meet);
+        try
+        {
+            StartAttempt(_from, placement.Slots, placement.Meet);
+        }
+        catch (Exception error) when (error is UserErrorException or IOException or UnauthorizedAccessException)
+        {
+            Fail(error is UserErrorException { ExitCode: var code } ? code : ExitCode.Resource, error.Message);
+        }
+    }
+
+    private void OnBeat()
+    {
+        try
+        {
+            _spread.Term.Require();
+        }
+        catch (UserErrorException error)
+        {
+            // The nodes are another's: what this one still asks of them, they ignore.
+            if (!_isReplaced)
+                Fail(error.ExitCode, error.Message);
+            (_isReplaced, _isWaiting) = (true, false);
+            return;
+        }
+        catch (Exception)
+        {
+            // The storage may be there again the next second, and a file that somebody spoilt be whole again.
+            return;
+        }
+
+        LetGo(); // They may not have heard it.
+        _status.Write(Status());
     }
 
     // Not while nodes are still coming.

@@ -27,7 +27,7 @@ internal sealed record ClusterPage(
             throw new UserErrorException(
                 $"No coordinator has led a run in {run.Path} yet. Start a node with role coordinator: colossalchat node FILE --roles coordinator. If one runs, it waits for its seed nodes, or its run folder is another.",
                 ExitCode.NotFound);
-        var ended = isLed ? null : new CoordinatorTerm(run.Path, "").EndedSince(DateTimeOffset.MinValue);
+        var ended = isLed ? null : new CoordinatorTerm(run.Path, "").EndedSince("");
         return new ClusterPage(run.Path, isLed, status.Time, ended?.Message, status.Coordinator, status.Epoch, status.Iteration, status.Missing, status.Nodes);
     }
 

@@ -16,7 +16,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
     private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RunBinding _binding = new(bound);
-    private readonly DateTimeOffset _began = DateTimeOffset.UtcNow;
+    private string _mark = "";
     private volatile bool _wasMember;
 
     private RunFolder Folder => RunBinder.RunFolderOf(bound.Settings.Run);
@@ -27,6 +27,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         var name = NodeName();
         var own = Path.Combine(Folder.Path, "nodes", name);
         Directory.CreateDirectory(own);
+        _mark = new CoordinatorTerm(Folder.Path, name).Mark;
         var telemetry = bound.Settings.Telemetry;
         using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"), telemetry.JsonLog ? Path.Combine(own, "log.jsonl") : null, name);
         await using var told = (await NodeTelemetry.StartAsync(telemetry, new RunFolder(own), Folder.IdentityFor(telemetry), name, log).ConfigureAwait(false)).ConfigureAwait(false);
@@ -107,11 +108,12 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         try
         {
             var term = new CoordinatorTerm(Folder.Path, "");
-            if (term.EndedSince(_began) is { } over)
+            if (term.EndedSince(_mark) is { } over)
                 _over.TrySetResult(over);
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error)
         {
+            // Whatever leaves a timer ends the process.
             log.Debug($"The run folder could not be looked at: {error.Message}");
         }
     }
@@ -146,7 +148,8 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             Cluster = bound.Settings.Cluster,
             Card = card,
             Term = term,
-            Began = _began,
+            Mark = _mark,
+            Abandon = run.Abandon!,
             Open = () => Open(run with { Fence = term.Require }, node, log),
         };
     }

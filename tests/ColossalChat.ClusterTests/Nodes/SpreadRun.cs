@@ -45,7 +45,7 @@ internal sealed class SpreadRun : IAsyncDisposable, IDisposable, IRunObserver
                 .ToDictionary(trainer => trainer.Id, trainer => trainer.Make),
         };
         var term = new CoordinatorTerm(Folder, "a");
-        var definition = _harness.Definition() with { Observer = this, Parcels = new ParcelPost(System, new InProcessBlobLane()) };
+        var definition = _harness.Definition() with { Observer = this, Fence = term.Require, Parcels = new ParcelPost(System, new InProcessBlobLane()) };
         var cluster = new ClusterOptions { Roles = roles ?? new Dictionary<string, RoleNodes>(), WaitForNodes = wait ?? TimeSpan.FromMinutes(5) };
         var spread = new SpreadOptions(cluster, CardOf("a", ClusterOptions.RoleNames), term);
         var (end, stop) = (_end, _stop.Token);

@@ -167,6 +167,6 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
     private void Began(string node)
     {
         var term = new CoordinatorTerm(_run.Folder, node);
-        term.Take(term.Last + 1);
+        term.Begin(term.Next(above: 0));
     }
 }

@@ -72,7 +72,9 @@ public sealed class ClusterCommandTests : IDisposable
     public async Task Status_of_a_run_that_has_ended_says_how()
     {
         FakeCoordinator.Write(Run, FakeCoordinator.StatusOf(FakeCoordinator.Node("a")));
-        new CoordinatorTerm(Run, "a").End(new RunOver(ExitCode.Ok, "Ended after iteration 12."));
+        var term = new CoordinatorTerm(Run, "a");
+        term.Lead();
+        term.End(new RunOver(ExitCode.Ok, "Ended after iteration 12."));
 
         var (code, output, _) = await RunAsync("cluster", "status", _file);
 
