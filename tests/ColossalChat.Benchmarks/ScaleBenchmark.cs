@@ -42,6 +42,7 @@ internal static class ScaleBenchmark
         var node = new NodeDefinition
         {
             Card = Card("roles", ["rollout", "reference", "critic", "reward", "trainer"]),
+            FreePort = () => 1,
             Run = Definition(Path.GetTempPath(), count) with { Parcels = new ParcelPost(system, new InProcessBlobLane()) },
             MeetAt = _ => { },
             Ended = _ => over.Set(),
@@ -58,7 +59,7 @@ internal static class ScaleBenchmark
         using var system = Start();
         var (watch, card) = (new Watch(), Card("leader", [RunNodes.CoordinatorRole]));
         var run = Definition(folder, count) with { Parcels = new ParcelPost(system, new InProcessBlobLane()), Observer = watch };
-        var node = new NodeDefinition { Card = card, Run = run, MeetAt = _ => { }, Ended = _ => ended.Set() };
+        var node = new NodeDefinition { Card = card, FreePort = () => card.MeetPort, Run = run, MeetAt = _ => { }, Ended = _ => ended.Set() };
         var coordinator = new CoordinatorDefinition
         {
             Cluster = Options(count),

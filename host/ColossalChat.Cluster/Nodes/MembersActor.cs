@@ -13,8 +13,8 @@ internal sealed record NodeSilent(string Node);
 /// <summary>MembersActor -> RunActor: a node is no longer a member, and will not come back under this name.</summary>
 internal sealed record NodeGone(string Node);
 
-/// <summary>MembersActor -> RunActor: what a node said about its roles just now, and the time of its clock.</summary>
-internal sealed record NodeReported(string Node, IReadOnlyDictionary<string, double> Hosted, DateTimeOffset Clock);
+/// <summary>MembersActor -> RunActor: what a node said about itself and its roles just now.</summary>
+internal sealed record NodeReported(NodeCard Card, IReadOnlyDictionary<string, double> Hosted);
 
 /// <summary>Watches the cluster's members and asks each who it is.</summary>
 internal sealed class MembersActor : ReceiveActor, IWithTimers
@@ -71,7 +71,8 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
             return;
         if (_nodes[address] is { } known && known.Card.Name == described.Card.Name)
         {
-            Context.Parent.Tell(new NodeReported(known.Card.Name, described.Hosted, described.Card.Clock));
+            _nodes[address] = known with { Card = described.Card };
+            Context.Parent.Tell(new NodeReported(described.Card, described.Hosted));
             return;
         }
 

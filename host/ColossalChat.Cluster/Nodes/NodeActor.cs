@@ -13,6 +13,12 @@ public sealed record NodeDefinition
     /// <summary>Who it is.</summary>
     public required NodeCard Card { get; init; }
 
+    /// <summary>
+    /// A port that is free now, for ranks to meet at. Asked for again and again: another program may have taken the last one by the
+    /// time that an attempt needs it.
+    /// </summary>
+    public required Func<int> FreePort { get; init; }
+
     /// <summary>The run as this node sees it: its makers of roles, its devices. Nobody observes it here.</summary>
     public required RunDefinition Run { get; init; }
 
@@ -42,7 +48,10 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
     public NodeActor(NodeDefinition node)
     {
         _node = node;
-        Receive<DescribeNode>(_ => Sender.Tell(new NodeDescribed(node.Card with { Clock = DateTimeOffset.UtcNow }, _wanted.Keys.ToDictionary(slot => slot, slot => _queues.GetValueOrDefault(slot)), AkkaCluster.Get(Context.System).SelfUniqueAddress.Uid)));
+        Receive<DescribeNode>(_ => Sender.Tell(new NodeDescribed(
+            node.Card with { Clock = DateTimeOffset.UtcNow, MeetPort = node.FreePort() },
+            _wanted.Keys.ToDictionary(slot => slot, slot => _queues.GetValueOrDefault(slot)),
+            AkkaCluster.Get(Context.System).SelfUniqueAddress.Uid)));
         Receive<HostRole>(Host);
         Receive<EndRole>(end => end.Epoch == _epoch, end => End(end.Slot));
         Receive<EndEpoch>(end => end.Epoch == _epoch, _ => EndAll());

@@ -10,7 +10,7 @@ namespace ColossalChat.Cluster;
 /// <param name="Roles">What it may host, such as <c>rollout</c> or <c>trainer</c>.</param>
 /// <param name="Machine">Nodes of one machine share memory.</param>
 /// <param name="Host">Under which other machines reach it.</param>
-/// <param name="MeetPort">A free port where ranks can meet when it has rank 0.</param>
+/// <param name="MeetPort">A port, free when it answered, where ranks can meet when it has rank 0.</param>
 /// <param name="Fingerprint">Of configuration, program and plugins; nodes of one run have the same.</param>
 /// <param name="Versions">What the fingerprint is made of, by name; tells what differs.</param>
 /// <param name="Clock">Its clock when it answered, UTC.</param>

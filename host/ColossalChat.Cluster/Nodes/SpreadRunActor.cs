@@ -33,7 +33,7 @@ internal sealed class SpreadRunActor : RunActor
         Receive<NodeSilent>(silent => Lose(silent.Node, isGone: false));
         Receive<NodeGone>(gone => Lose(gone.Node, isGone: true));
         Receive<NodeLeaving>(leaving => Release(leaving.Node));
-        Receive<NodeReported>(reported => _heard[reported.Node] = (DateTimeOffset.UtcNow, (reported.Clock - DateTimeOffset.UtcNow).TotalSeconds, reported.Hosted));
+        Receive<NodeReported>(Hear);
         Receive<NodeAskedToLeave>(asked => Sender.Tell(AskToLeave(asked.Node)));
         Receive<Beat>(_ => OnBeat());
         Receive<StopWanted>(_ => InterruptIfWaiting());
@@ -181,6 +181,14 @@ internal sealed class SpreadRunActor : RunActor
 
         WarnOfTwo();
         Extend();
+    }
+
+    private void Hear(NodeReported reported)
+    {
+        var card = reported.Card;
+        _heard[card.Name] = (DateTimeOffset.UtcNow, (card.Clock - DateTimeOffset.UtcNow).TotalSeconds, reported.Hosted);
+        if (_places.Find(card.Name) is { } node)
+            _places.Set(node with { Card = card }); // With a port that is free now.
     }
 
     private void Lose(string name, bool isGone)

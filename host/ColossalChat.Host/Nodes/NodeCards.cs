@@ -37,7 +37,8 @@ internal static class NodeCards
     /// <summary>Tells processes that share memory with this one from all others.</summary>
     public static string Machine() => Hash(SharedGround.Describe())[..16];
 
-    private static int FreePort(string host)
+    /// <summary>A port that nobody listens on at this moment.</summary>
+    public static int FreePort(string host)
     {
         var address = IPAddress.TryParse(host, out var parsed) ? parsed : IPAddress.Any;
         using var listener = new TcpListener(address, 0);

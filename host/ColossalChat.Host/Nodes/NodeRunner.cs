@@ -51,7 +51,7 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         {
             var card = NodeCards.Of(bound, name, roles, network.Host);
             var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason));
-            var definition = new NodeDefinition { Card = card, Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
+            var definition = new NodeDefinition { Card = card, FreePort = () => NodeCards.FreePort(network.Host), Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
             using var address = NodeAddresses.Leave(Folder.Path, name, Akka.Cluster.Cluster.Get(system).SelfAddress.ToString());
             using var record = new NodeRecord(card, address.Own, lane.Port, identity?.Certificate.Subject ?? "", identity?.Certificate.NotAfter.ToUniversalTime()).Leave(Folder.Path);
             WatchMembership(system, log);

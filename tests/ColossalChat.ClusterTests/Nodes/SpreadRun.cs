@@ -64,6 +64,10 @@ internal sealed class SpreadRun : IAsyncDisposable, IDisposable, IRunObserver
         Run.Tell(new NodeCame(new RunNode(CardOf(name, roles), node.Actor)));
     }
 
+    /// <summary>A node says where ranks can meet.</summary>
+    public void Report(string name, int meetPort) =>
+        Run.Tell(new NodeReported(CardOf(name, [RoleSlots.Trainer]) with { MeetPort = meetPort }, new Dictionary<string, double>()));
+
     /// <summary>Waits for a note.</summary>
     public async Task<(string Kind, string Message)> NoteAsync(string part)
     {

@@ -97,6 +97,21 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
         Assert.False(_run.Ended.IsCompleted);
     }
 
+    [Fact]
+    public async Task Ranks_of_each_attempt_meet_where_a_port_is_free_now()
+    {
+        _run.Start(ranks: 2);
+        _run.Come("a", s_scorers);
+        _run.Come("t", RoleSlots.Trainer);
+        _run.Come("u", RoleSlots.Trainer);
+        await _run.NoteAsync("Roles are placed");
+        Assert.Equal("tcp://127.0.0.1:1", (await _run.ToldAsync<HostRole>("u")).Meet);
+        _run.Report("t", meetPort: 7);
+        _run.Run.Tell(new RoleFailed(1, "trainers.policy", default, "The port is taken.", Repair.Rewind));
+        await _run.ToldAsync<EndEpoch>("u");
+        Assert.Equal("tcp://127.0.0.1:7", (await _run.ToldAsync<HostRole>("u")).Meet);
+    }
+
     // ---- Leaving ----
 
     [Fact]

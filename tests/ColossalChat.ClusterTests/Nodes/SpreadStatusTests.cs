@@ -51,7 +51,7 @@ public sealed class SpreadStatusTests : IAsyncLifetime, IDisposable, IRunObserve
         var run = Start(nodes: 1);
         run.Tell(new NodeCame(NodeOf("a")));
         await NoteAsync("Roles are placed");
-        run.Tell(new NodeReported("a", new Dictionary<string, double> { ["reward"] = 3 }, DateTimeOffset.UtcNow.AddSeconds(30)));
+        run.Tell(new NodeReported(NodeOf("a").Card with { Clock = DateTimeOffset.UtcNow.AddSeconds(30) }, new Dictionary<string, double> { ["reward"] = 3 }));
 
         var file = new ClusterStatusFile(_harness.RunFolder);
         Assert.True(SpinWait.SpinUntil(() => file.Read()?.Nodes is [{ LastHeard.Ticks: > 0 }], s_longest));
