@@ -24,8 +24,19 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
         var nodes = NodesUp(led);
         return
         [
-            Storage(), .. Certificates(nodes), .. Encryption(), .. Ports(nodes), .. Leader(led), .. SharedFolder(led, nodes), .. Versions(nodes), .. Clocks(led), .. Count(led, nodes),
+            Storage(), .. Certificates(nodes), .. Encryption(), .. Ports(nodes), .. await ReachAsync(nodes, cancel).ConfigureAwait(false), .. Leader(led),
+            .. SharedFolder(led, nodes), .. Versions(nodes), .. led is { Nodes.Count: > 0 } ? Clocks(led) : Clocks(nodes), .. Count(led, nodes),
         ];
+    }
+
+    private async Task<IReadOnlyList<Finding>> ReachAsync(List<NodeRecord> nodes, CancellationToken cancel)
+    {
+        // What is wrong with the files is told already, and who speaks another protocol cannot be called.
+        var files = NodeTls.FilesOf(_cluster.Tls);
+        if (files?.Inspect().Problems.Count > 0)
+            return nodes.Count == 0 ? [] : [new Finding("reach", true, "without a good certificate here no node can be called; their ports were not checked", IsWarning: true)];
+        using var identity = files?.Load();
+        return await new NodeReach(identity).LookAsync([.. nodes.Where(node => (node.Certificate.Length > 0) == _cluster.Tls.IsOn)], cancel).ConfigureAwait(false);
     }
 
     // Storage that shares no locks makes a living node look dead, but not when the coordinator hears of it.
@@ -132,15 +143,28 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
             yield return new Finding("versions", true, $"program, {bound.Catalog.Plugins.Count} plugins by their hashes, and configuration are the same here and on {nodes.Count} nodes: {string.Join(", ", nodes.Select(node => node.Card.Name))}");
     }
 
-    private IEnumerable<Finding> Clocks(ClusterStatus? led)
+    private IEnumerable<Finding> Clocks(ClusterStatus led)
     {
-        if (led is null || led.Nodes.Count == 0)
-            yield break;
         var off = led.Nodes.Where(node => Math.Abs(node.ClockAhead) > _cluster.ClockSkew).ToArray();
         foreach (var node in off)
             yield return new Finding("clocks", false, string.Create(CultureInfo.InvariantCulture, $"{node.Name} at {node.Host} is {node.ClockAhead:+0.0;-0.0} s from the coordinator's clock; cluster.clock-skew allows {_cluster.ClockSkew}. Let the machines follow a time server; certificates are judged by their clocks too."));
         if (off.Length == 0)
             yield return new Finding("clocks", true, string.Create(CultureInfo.InvariantCulture, $"within {led.Nodes.Max(node => Math.Abs(node.ClockAhead)):0.0} s of the coordinator's"));
+    }
+
+    // Nobody leads, so nobody has compared them: each is compared with this machine's through the storage's clock.
+    private IEnumerable<Finding> Clocks(List<NodeRecord> nodes)
+    {
+        if (nodes.Count == 0)
+            yield break;
+        var here = NodeClock.AheadHere(_folder.Path).TotalSeconds;
+        var clocks = nodes.Select(node => (node.Card, Ahead: NodeClock.AheadOfStorage(Path.Combine(_folder.Path, "nodes", node.Card.Name))?.TotalSeconds - here)).ToArray();
+        foreach (var (card, ahead) in clocks.Where(clock => clock.Ahead is not { } ahead || Math.Abs(ahead) > _cluster.ClockSkew))
+            yield return ahead is null
+                ? new Finding("clocks", true, $"{card.Name} at {card.Host} has not said yet what time it has; its clock was not checked", IsWarning: true)
+                : new Finding("clocks", false, string.Create(CultureInfo.InvariantCulture, $"{card.Name} at {card.Host} is {ahead:+0.0;-0.0} s from this machine's clock; cluster.clock-skew allows {_cluster.ClockSkew}. Let the machines follow a time server; certificates are judged by their clocks too."));
+        if (clocks.All(clock => Math.Abs(clock.Ahead ?? double.MaxValue) <= _cluster.ClockSkew))
+            yield return new Finding("clocks", true, string.Create(CultureInfo.InvariantCulture, $"within {clocks.Max(clock => Math.Abs(clock.Ahead ?? 0)):0.0} s of this machine's"));
     }
 
     private static IEnumerable<Finding> Count(ClusterStatus? led, List<NodeRecord> nodes)
@@ -149,6 +173,6 @@ internal sealed class ClusterDoctor(BoundRun bound, DateTimeOffset now)
         if (count == 2)
             yield return new Finding("nodes", true, ClusterOptions.TwoNodes, IsWarning: true);
         else if (count == 0)
-            yield return new Finding("nodes", true, "none is up; start some and look again to compare clocks, versions and run folders");
+            yield return new Finding("nodes", true, "none is up, so their ports, certificates, versions, clocks and run folders were not checked; start some and look again");
     }
 }

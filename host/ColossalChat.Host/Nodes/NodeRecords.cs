@@ -7,10 +7,11 @@ namespace ColossalChat.Host.Nodes;
 /// <summary>What a node leaves in the run folder about itself, for whoever looks before or while a run goes on.</summary>
 /// <param name="Card">Who it is.</param>
 /// <param name="Address">Of its actor system.</param>
+/// <param name="LaneHost">Under which others reach its lane.</param>
 /// <param name="LanePort">Port of its lane.</param>
 /// <param name="Certificate">Subject of its certificate; empty without TLS.</param>
 /// <param name="CertificateEnds">Until when that is valid, UTC; null without TLS.</param>
-internal sealed record NodeRecord(NodeCard Card, string Address, int LanePort, string Certificate, DateTime? CertificateEnds)
+internal sealed record NodeRecord(NodeCard Card, string Address, string LaneHost, int LanePort, string Certificate, DateTime? CertificateEnds)
 {
     private const string FileName = "card.json";
 

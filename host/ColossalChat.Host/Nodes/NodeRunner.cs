@@ -36,7 +36,8 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         if (NodeTls.RiskOf(cluster, network) is { } risk)
             log.Warning(risk);
         using var identity = NodeTls.FilesOf(cluster.Tls)?.Load(log.Warning);
-        using var lane = new NetworkBlobLane(NodeTls.LaneOf(cluster, network, own), log);
+        var laneSettings = NodeTls.LaneOf(cluster, network, own);
+        using var lane = new NetworkBlobLane(laneSettings, log);
         NodeContext NewContext() => new(NodeSetup.Of(_binding, Folder.Path, log) with
         {
             NodeName = name,
@@ -53,14 +54,14 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason));
             var definition = new NodeDefinition { Card = card, FreePort = () => NodeCards.FreePort(network.Host), Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
             using var address = NodeAddresses.Leave(Folder.Path, name, Akka.Cluster.Cluster.Get(system).SelfAddress.ToString());
-            using var record = new NodeRecord(card, address.Own, lane.Port, identity?.Certificate.Subject ?? "", identity?.Certificate.NotAfter.ToUniversalTime()).Leave(Folder.Path);
+            using var record = new NodeRecord(card, address.Own, laneSettings.AdvertisedHost, lane.Port, identity?.Certificate.Subject ?? "", identity?.Certificate.NotAfter.ToUniversalTime()).Leave(Folder.Path);
             WatchMembership(system, log);
             var known = NodeAddresses.Of(Folder.Path).Where(other => other != address.Own).ToArray();
             var handle = RunNodes.Start(
                 system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, identity is null ? known : NodeTls.Trusted(known, identity)));
             log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
             using var leaving = cancel.Register(handle.Leave);
-            using var watch = new Timer(_ => LookForEnd(log), null, s_look, s_look);
+            using var watch = new Timer(_ => LookForEnd(own, log), null, TimeSpan.Zero, s_look);
             return await EndAsync(system, cancel).ConfigureAwait(false);
         }
         finally
@@ -103,10 +104,11 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
     }
 
     // A node that came too late to hear it, or to which it got lost, sees in the run folder that there is nothing left to do.
-    private void LookForEnd(NodeLog log)
+    private void LookForEnd(string own, NodeLog log)
     {
         try
         {
+            NodeClock.Tell(own);
             var term = new CoordinatorTerm(Folder.Path, "");
             if (term.EndedSince(_mark) is { } over)
                 _over.TrySetResult(over);

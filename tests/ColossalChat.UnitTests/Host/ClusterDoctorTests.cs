@@ -39,8 +39,52 @@ public sealed class ClusterDoctorTests : IDisposable
         var findings = await LookAsync(bound);
 
         Assert.All(findings, finding => Assert.True(finding is { IsGood: true, IsWarning: false }, finding.ToString()));
-        Assert.Equal(["clocks", "coordinator", "port", "run folder", "shared run folder", "versions"], findings.Select(finding => finding.Name).Distinct().Order());
+        Assert.Equal(["clocks", "coordinator", "port", "reach", "run folder", "shared run folder", "versions"], findings.Select(finding => finding.Name).Distinct().Order());
         Assert.Contains("all 3 nodes write into it: a, b, c", Single(findings, "shared run folder").Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Ports_of_nodes_that_cannot_be_reached_are_named_before_a_run_is_led()
+    {
+        var bound = TestRun.Bind(_folder);
+        var closed = NodeCards.FreePort("127.0.0.1");
+        Leave(bound, "a");
+        Leave(bound, "b", port: closed);
+        Leave(bound, "c", lanePort: closed);
+
+        var findings = (await LookAsync(bound)).Where(finding => finding.Name == "reach").ToArray();
+
+        Assert.All(findings, finding => Assert.False(finding.IsGood));
+        Assert.Equal(2, findings.Length);
+        Assert.StartsWith($"Akka of b at 127.0.0.1:{closed} cannot be reached from here", findings[0].Detail, StringComparison.Ordinal);
+        Assert.StartsWith($"the lane of c at 127.0.0.1:{closed} cannot be reached from here", findings[1].Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_that_speaks_no_TLS_where_it_should_is_told()
+    {
+        var files = _files.Node("node");
+        var bound = TestRun.Bind(_folder, $"cluster.tls.certificate={files.CertificateFile}", $"cluster.tls.key={files.KeyFile}", $"cluster.tls.authorities={files.AuthoritiesFile}");
+        Leave(bound, "a", certificate: ("CN=a", DateTime.UtcNow.AddYears(1)));
+
+        Assert.Contains(await LookAsync(bound), finding => finding is { Name: "reach", IsGood: false } && finding.Detail.Contains("TLS with it fails", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Clocks_are_compared_before_a_run_is_led()
+    {
+        var bound = TestRun.Bind(_folder);
+        foreach (var name in (string[])["a", "b", "c"])
+            Leave(bound, name);
+        var clock = Path.Combine(Run, "nodes", "b", "clock");
+        await File.WriteAllTextAsync(clock, DateTimeOffset.UtcNow.AddSeconds(30).ToString("O"));
+        File.Delete(Path.Combine(Run, "nodes", "c", "clock"));
+
+        var findings = (await LookAsync(bound)).Where(finding => finding.Name == "clocks").ToArray();
+
+        Assert.Equal([(false, false), (true, true)], findings.Select(finding => (finding.IsGood, finding.IsWarning)));
+        Assert.Matches(@"^b at 127\.0\.0\.1 is \+(29|30)\.\d s from this machine's clock", findings[0].Detail);
+        Assert.Contains("c at 127.0.0.1 has not said yet", findings[1].Detail, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -80,7 +124,7 @@ public sealed class ClusterDoctorTests : IDisposable
         Leave(TestRun.Bind(_folder, "seed=7"), "dead");
         var card = Path.Combine(Run, "nodes", "dead", "card.json");
         var text = await File.ReadAllBytesAsync(card);
-        _nodes[0].Dispose();
+        _nodes[^1].Dispose();
         await File.WriteAllBytesAsync(card, text);
 
         Assert.DoesNotContain(await LookAsync(bound), finding => finding.Name == "versions");
@@ -184,10 +228,20 @@ public sealed class ClusterDoctorTests : IDisposable
 
     private static Finding Single(IEnumerable<Finding> findings, string name) => Assert.Single(findings, finding => finding.Name == name);
 
-    private void Leave(BoundRun bound, string name, Func<NodeCard, NodeCard>? change = null, int lanePort = 1, (string Subject, DateTime Ends)? certificate = null)
+    private void Leave(BoundRun bound, string name, Func<NodeCard, NodeCard>? change = null, int? port = null, int? lanePort = null, (string Subject, DateTime Ends)? certificate = null)
     {
         Directory.CreateDirectory(Path.Combine(Run, "nodes", name));
         var card = NodeCards.Of(bound, name, ["rollout"], "127.0.0.1");
-        _nodes.Add(new NodeRecord(change?.Invoke(card) ?? card, "akka.tcp://story@127.0.0.1:1", lanePort, certificate?.Subject ?? "", certificate?.Ends).Leave(Run));
+        _nodes.Add(new NodeRecord(
+            change?.Invoke(card) ?? card, $"akka.tcp://story@127.0.0.1:{port ?? Open()}", "127.0.0.1", lanePort ?? Open(), certificate?.Subject ?? "", certificate?.Ends).Leave(Run));
+        NodeClock.Tell(Path.Combine(Run, "nodes", name));
+    }
+
+    private int Open()
+    {
+        var listener = new TcpListener(IPAddress.Loopback, 0);
+        _nodes.Add(listener);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }
