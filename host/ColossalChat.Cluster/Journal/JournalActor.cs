@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.IO.Hashing;
 using Akka.Actor;
 using Akka.Event;
 using ColossalChat.Contracts;
@@ -23,7 +24,7 @@ internal sealed class JournalActor : ReceiveActor
     private string _origin;
     private IJournalWriter? _writer;
     private JournalView? _older;
-    private readonly SortedDictionary<long, ImmutableDictionary<(int Shard, SampleField Field), RecordHead>> _known = [];
+    private readonly SortedDictionary<long, ImmutableDictionary<(int Shard, SampleField Field), (RecordHead Head, UInt128 Hash)>> _known = [];
     private long _frontier;
     private long _after;
     private long _touched;
@@ -110,7 +111,7 @@ internal sealed class JournalActor : ReceiveActor
         var known = open.Staleness > 0
             ? JournalParts.OfAhead(_older, open.Iteration, source, open.Staleness, _after)
             : JournalParts.OfSource(_older, open.Iteration, source);
-        _known[open.Iteration] = known;
+        _known[open.Iteration] = known.ToImmutableDictionary(part => part.Key, part => (part.Value, XxHash128.HashToUInt128(_older.Content(part.Value) ?? [])));
         return JournalParts.Read(_older, known);
     }
 
@@ -122,10 +123,13 @@ internal sealed class JournalActor : ReceiveActor
         {
             var key = new RecordKey(
                 part.Rollout is null ? RecordType.Scores : RecordType.Rollout, part.Batch.Iteration, part.Batch.Shard, JournalCodec.PartOf(field), rows);
-            if (_known.TryGetValue(part.Batch.Iteration, out var known) && known.TryGetValue((part.Batch.Shard, field), out var original))
-                writer.Append(key with { Type = RecordType.Reused }, JournalCodec.Write(original));
+            var content = part.Rollout is { } rollout ? JournalCodec.Write(rollout) : JournalCodec.Write(part.Scores!);
+
+            // What is known may have been made again all the same, and differently.
+            if (_known.TryGetValue(part.Batch.Iteration, out var known) && known.TryGetValue((part.Batch.Shard, field), out var original) && original.Hash == XxHash128.HashToUInt128(content))
+                writer.Append(key with { Type = RecordType.Reused }, JournalCodec.Write(original.Head));
             else
-                writer.Append(key, part.Rollout is { } rollout ? JournalCodec.Write(rollout) : JournalCodec.Write(part.Scores!));
+                writer.Append(key, content);
         });
     }
 

@@ -19,7 +19,8 @@ internal static class JournalParts
 
     /// <summary>
     /// Parts of a window that weights of several versions may have written. Those of a batch come from one epoch, because others
-    /// wrote it with other weights; and only weights count that the run has not given up since, when it went back.
+    /// wrote it with other weights; and only weights count that the run has not given up since, when it went back. A rollout says
+    /// which ones wrote it; a critic may have had newer ones, so its values count only from before there were any.
     /// </summary>
     /// <param name="view">The journal.</param>
     /// <param name="iteration">Which window.</param>
@@ -43,7 +44,7 @@ internal static class JournalParts
                 {
                     var kept = view.Epochs.Where(later => later.Key > head.Segment.Epoch).Select(later => later.Value).Append(after).Min();
                     if (IsWithin(view, head, iteration - staleness, kept + 1))
-                        known = known.AddRange(batch);
+                        known = known.AddRange(batch.Where(part => part.Key.Field != SampleField.Values || IsBeforeTraining(view, part.Value, kept + 1)));
                 }
             }
         }
@@ -54,6 +55,11 @@ internal static class JournalParts
     private static bool IsWithin(JournalView view, RecordHead rollout, long oldest, long newest) => oldest <= newest
         && view.Content(rollout) is { } content
         && !JournalCodec.ReadRollout(content).WeightVersions.Values.Span.ContainsAnyExceptInRange(oldest, newest);
+
+    // What an iteration makes is newer than anything that is recorded before it is handed out.
+    private static bool IsBeforeTraining(JournalView view, RecordHead values, long iteration) => !view.Of(RecordType.HandedOut).Any(handed =>
+        handed.Key.Iteration >= iteration && handed.Segment.Epoch == values.Segment.Epoch
+        && (handed.Segment.Number, handed.Offset).CompareTo((values.Segment.Number, values.Offset)) < 0);
 
     /// <summary>Parts of an iteration that one epoch wrote or took over.</summary>
     public static ImmutableDictionary<(int Shard, SampleField Field), RecordHead> OfEpoch(JournalView view, long iteration, long epoch)
