@@ -71,6 +71,9 @@ internal sealed record NodeAskedToLeave(string Node);
 /// <summary>RunActor -> IterationActor: these roles' nodes are gone.</summary>
 internal sealed record SlotsLost(IReadOnlyList<string> Slots);
 
+/// <summary>IterationActor -> RunActor: roles whose state nobody else has were lost with their nodes.</summary>
+internal sealed record StateLost(long Epoch, IReadOnlyList<string> Slots);
+
 /// <summary>RunActor -> IterationActor: have this role hosted there.</summary>
 internal sealed record SlotPlaced(string Slot, IActorRef Node);
 

@@ -110,6 +110,28 @@ public sealed class FailureTests
     }
 
     [Fact]
+    public async Task A_failure_that_is_told_again_counts_once_When_others_fail_in_between()
+    {
+        var world = new FakeWorld();
+        await using var run = new RunHarness(world);
+        run.Flow = run.Flow with { RoleRestarts = 1 };
+        world.Before = (role, call, _) =>
+        {
+            if (role != "trainers.policy" || call != "begin 2/4")
+                return;
+            // Both are told of until somebody answers.
+            for (var again = 0; again < 3; again++)
+                foreach (var slot in (string[])["rollout.1", "reward.1"])
+                    run.System.ActorSelection("/user/run-*").Tell(new RoleFailed(1, slot, new BatchId(2, 0), $"{slot} failed.", Repair.Restart) { Ticket = 1 });
+        };
+
+        var end = await run.RunAsync();
+
+        Assert.Null(end.Failure);
+        Assert.Equal(2, run.Notes.Count(note => note.Kind == "restart"));
+    }
+
+    [Fact]
     public async Task A_trainer_that_always_throws_ends_the_run()
     {
         var world = new FakeWorld { Before = (role, call, _) => Throw.When(role == "trainers.policy" && call == "compute 0", "no") };

@@ -25,7 +25,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     private RunState? _writing;
     private string? _checkpoint;
     private string _cause = "";
-    private (RoleFailed Failed, IActorRef Actor)? _restarted;
+    private readonly Dictionary<string, RoleFailed> _restarted = [];
     private (long Iteration, BatchPurpose Purpose) _lastReported = (-1, BatchPurpose.Evaluate);
     private long _lastIteration;
     private long _lastSaved;
@@ -44,6 +44,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         Receive<CheckpointSaved>(Saved);
         Receive<CheckpointFailed>(WriteFailed);
         Receive<RoleFailed>(failed => failed.Epoch == Epoch && !IsClosing, Mend);
+        Receive<StateLost>(lost => lost.Epoch == Epoch && !IsClosing, lost => Rewind($"The state of {string.Join(", ", lost.Slots)} is lost."));
         Receive<FlowEnded>(ended => ended.Epoch == Epoch && !IsClosing, Finish);
         Receive<Terminated>(_ => AttemptStopped());
         Receive<GracePassed>(_ => WhenWritten(() => Complete(_verdict ?? Failed(ExitCode.Failed,
@@ -251,10 +252,10 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
     private void Mend(RoleFailed failed)
     {
-        // Told twice: what was said to it may have been lost.
-        if (_restarted is { } restarted && restarted.Failed == failed)
+        // Told twice: what was said to it may have been lost. Others may have failed in between.
+        if (_restarted.GetValueOrDefault(failed.Role) == failed)
         {
-            restarted.Actor.Tell(new RestartRole());
+            Sender.Tell(new RestartRole());
             return;
         }
 
@@ -268,7 +269,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         else if (failed.Repair == Repair.Restart)
         {
             Note("restart", $"{failed.Reason} The role is made anew and batch {failed.Batch} is repeated.");
-            _restarted = (failed, Sender);
+            _restarted[failed.Role] = failed;
             Sender.Tell(new RestartRole());
         }
         else
