@@ -57,11 +57,11 @@ public sealed record RolloutDone(BatchId Batch, Window Window, Rollout Rollout, 
 /// <summary>ScoringActor -> ExperienceActor: scores of one kind; rows that failed say so themselves.</summary>
 public sealed record RolloutScored(BatchId Batch, Window Window, Scores Scores, TimeSpan Took) : IWireMessage
 {
-    /// <summary>Which rollout it is of, where a batch may be written twice with different weights (<see cref="RolloutMark"/>); 0 elsewhere.</summary>
+    /// <summary>Which rollout it is of, where a batch may be written twice and differently (<see cref="RolloutMark"/>); 0 elsewhere.</summary>
     public long Mark { get; init; }
 }
 
-/// <summary>ExperienceActor -> PromptActor, where rollouts may be stale: of this batch these answers count, whoever writes others.</summary>
+/// <summary>ExperienceActor -> PromptActor, where a batch may be written twice: of this batch these answers count, whoever writes others.</summary>
 internal sealed record RolloutJoined(BatchId Batch, Rollout Rollout);
 
 /// <summary>ExperienceActor -> IterationActor, where rollouts may be stale: all of a training window is there.</summary>
@@ -146,6 +146,12 @@ public sealed record StepComputed(BatchId Batch, TrainerId Trainer, int Step, bo
 
 /// <summary>IterationActor -> every TrainerActor of the step: all apply, or all skip.</summary>
 public sealed record FinishStep(BatchId Batch, int Step, bool Apply) : IWireMessage;
+
+/// <summary>
+/// IterationActor -> TrainerActor: it has the batch, and what it said of its first step may be lost; say it again. Instead of the
+/// whole shard, which may be large.
+/// </summary>
+public sealed record RepeatStep(BatchId Batch) : IWireMessage;
 
 /// <summary>TrainerActor -> IterationActor: the iteration's steps are done; <c>Took</c> is the time of all its calls.</summary>
 public sealed record ShardTrained(BatchId Batch, TrainerId Trainer, IReadOnlyDictionary<string, double> Metrics, TimeSpan Took) : IWireMessage;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using ColossalChat.Contracts;
 
@@ -19,6 +20,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         _id = id;
         Receive<TrainShard>(Begin);
         Receive<FinishStep>(Finish);
+        Receive<RepeatStep>(Repeat);
         Receive<PublishWeights>(Publish);
         Receive<EvaluateHeldOut>(Evaluate);
         Receive<ExportModel>(Export);
@@ -30,34 +32,32 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
 
     private void Begin(TrainShard shard)
     {
+        // Its answers may be forgotten by now, and it must not be trained on once more.
+        if (shard.Batch.Iteration < _running?.Batch.Iteration)
+        {
+            DropLate(shard, shard.Batch);
+            return;
+        }
+
         if (_running?.Batch != shard.Batch)
-            _running = new Running(shard.Batch, Steps: 0, Took: TimeSpan.Zero, CallSize.Of(shard.Request.Experience));
+            _running = new Running(shard.Batch, Steps: 0, ImmutableDictionary<string, TimeSpan>.Empty, CallSize.Of(shard.Request.Experience));
         _last = shard.Request;
-        Call(
-            shard.Batch,
-            "begin",
-            (role, _) => role.Begin(shard.Request),
-            (steps, took) =>
-            {
-                if (_running.Steps == 0)
-                    _running = _running with { Steps = steps, Took = took };
-                Iteration.Tell(new ShardBegun(shard.Batch, _id, steps));
-                ComputeOrEnd(shard.Batch, step: 0);
-            },
-            size: _running.Size);
+        CallTimed(shard.Batch, "begin", (role, _) => role.Begin(shard.Request), steps =>
+        {
+            _running = _running with { Steps = steps };
+            Iteration.Tell(new ShardBegun(shard.Batch, _id, steps));
+            ComputeOrEnd(shard.Batch, step: 0);
+        }, _running.Size);
     }
 
     private void ComputeOrEnd(BatchId batch, int step)
     {
         if (step >= _running!.Steps)
-            Call(batch, "end its iteration", (role, _) => role.End(), (metrics, took) =>
-                Iteration.Tell(new ShardTrained(batch, _id, metrics, _running.Took + took)));
+            CallTimed(batch, "end its iteration", (role, _) => role.End(), metrics =>
+                Iteration.Tell(new ShardTrained(batch, _id, metrics, _running.Took)));
         else
-            Call(batch, $"compute step {step}", (role, cancel) => role.Compute(step, cancel), (isFinite, took) =>
-            {
-                _running = _running with { Took = _running.Took + took };
-                Iteration.Tell(new StepComputed(batch, _id, step, isFinite));
-            }, size: _running.Size);
+            CallTimed(batch, $"compute step {step}", (role, cancel) => role.Compute(step, cancel), isFinite =>
+                Iteration.Tell(new StepComputed(batch, _id, step, isFinite)), _running.Size);
     }
 
     private void Finish(FinishStep finish)
@@ -68,7 +68,7 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
             return;
         }
 
-        Call(
+        CallTimed(
             finish.Batch,
             $"finish step {finish.Step}",
             (role, _) =>
@@ -76,12 +76,29 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
                 role.Finish(finish.Step, finish.Apply);
                 return finish.Step + 1;
             },
-            (next, took) =>
-            {
-                _running = _running with { Took = _running.Took + took };
-                ComputeOrEnd(finish.Batch, next);
-            });
+            next => ComputeOrEnd(finish.Batch, next));
     }
+
+    private void Repeat(RepeatStep repeat)
+    {
+        if (_running?.Batch == repeat.Batch)
+            ComputeOrEnd(repeat.Batch, step: 0);
+        else
+            DropLate(repeat, repeat.Batch);
+    }
+
+    // A call that was answered before is answered again with the time that it took then, which counts once.
+    private void CallTimed<TResult>(
+        BatchId batch, string what, Func<ITrainerRole, CancellationToken, TResult> body, Action<TResult> done, CallSize size = default) => Call(
+        batch,
+        what,
+        body,
+        (result, took) =>
+        {
+            _running = _running! with { Times = _running.Times.SetItem(what, took) };
+            done(result);
+        },
+        size: size);
 
     private void Publish(PublishWeights publish) => Call(
         new BatchId(publish.Iteration, 0),
@@ -130,5 +147,9 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         .OrderBy(image => image.Key, StringComparer.Ordinal)
         .Select(image => image.Value)]);
 
-    private sealed record Running(BatchId Batch, int Steps, TimeSpan Took, CallSize Size);
+    private sealed record Running(BatchId Batch, int Steps, ImmutableDictionary<string, TimeSpan> Times, CallSize Size)
+    {
+        /// <summary>Time of all its calls.</summary>
+        public TimeSpan Took => Times.Values.Aggregate(TimeSpan.Zero, (sum, took) => sum + took);
+    }
 }

@@ -152,6 +152,7 @@ internal static class FlowMessages
                 to.Bool(message.Apply);
             },
             from => new(ReadBatchId(from), from.Int32("Step"), from.Bool("Apply"))),
+        Of<RepeatStep>("rt1", (to, message) => Write(to, message.Batch), from => new(ReadBatchId(from))),
         Of<ShardTrained>(
             "st1",
             (to, message) =>
