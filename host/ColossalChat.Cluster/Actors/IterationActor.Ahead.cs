@@ -20,7 +20,7 @@ internal sealed partial class IterationActor
         Receive<WindowWhole>(whole =>
         {
             _ahead = _ahead!.Join(whole.Iteration);
-            _barrier.ArriveIfAwaited(WholeAnswer(whole.Iteration));
+            ArriveIfAwaited(WholeAnswer(whole.Iteration));
         });
     }
 
@@ -56,9 +56,8 @@ internal sealed partial class IterationActor
 
     private void TellAgainAhead()
     {
-        _pools.TellAgain();
-        if (_ahead!.Begun >= _iteration)
-            StartWindow(_ahead.Begun, BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
+        if (_started >= _iteration)
+            StartWindow(_started, BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
     }
 
     private void BeginAhead()
@@ -84,12 +83,11 @@ internal sealed partial class IterationActor
         }
 
         _numbers.PublishBegan();
-        AwaitAsked(Plan.ModelsTrained.Select(model => PublishedAnswer(_iteration, model)), then, () =>
+        _barrier.AwaitAsked(Plan.ModelsTrained.Select(model => PublishedAnswer(_iteration, model)), then, () =>
         {
             var readers = _roles.Readers;
             _told = [.. readers.Keys];
-            foreach (var (trainer, actor) in _training.Trainers)
-                actor.Tell(new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, trainer.Rank == 0 ? [.. readers.Values, Self] : []));
+            TellTrainersToPublish(readers.Values.Append(Self));
         });
     }
 
@@ -99,36 +97,17 @@ internal sealed partial class IterationActor
             return;
         _weights = _weights.SetItem(ready.Publication.Model, ready.Publication.ContentHash);
         _pools.Published(ready, _told);
-        _barrier.ArriveIfAwaited(PublishedAnswer(ready.Iteration, ready.Publication.Model));
-    }
-
-    private void LoadedAhead(WeightsLoaded loaded)
-    {
-        _barrier.ArriveIfAwaited(LoadAnswer(loaded.Iteration, loaded.Publication.Model, loaded.Reader));
-        BeginAhead();
+        ArriveIfAwaited(PublishedAnswer(ready.Iteration, ready.Publication.Model));
     }
 
     /// <summary>Goes on when all readers have the newest weights: a measurement is one of one policy.</summary>
-    private void WhenAllLoaded(Action then)
-    {
-        var missing = _ahead is null ? [] : Plan.ModelsTrained
+    private void WhenAllLoaded(Action then) => _barrier.Await(
+        _ahead is null ? [] : Plan.ModelsTrained
             .SelectMany(model => _roles.Readers.Keys, (model, reader) => (model, reader))
             .Where(pair => !_pools.Has(pair.reader, pair.model, _iteration))
-            .Select(pair => LoadAnswer(_iteration, pair.model, pair.reader))
-            .ToArray();
-        if (missing.Length == 0)
-            then();
-        else
-            _barrier.Await(missing, then, _pools.TellAgain);
-    }
+            .Select(pair => LoadAnswer(_iteration, pair.model, pair.reader)),
+        then);
 
     /// <summary>Goes on when all windows that began are whole, so that no role has a batch.</summary>
-    private void WhenNoneIsAhead(Action then)
-    {
-        var open = _ahead?.Open.Select(WholeAnswer).ToArray() ?? [];
-        if (open.Length == 0)
-            then();
-        else
-            _barrier.Await(open, then, TellAgainAhead);
-    }
+    private void WhenNoneIsAhead(Action then) => _barrier.Await(_ahead?.Open.Select(WholeAnswer) ?? [], then, TellAgainAhead);
 }

@@ -18,16 +18,16 @@ internal sealed partial class IterationActor
         if (loaded.Iteration == _iteration)
             _weights = _weights.SetItem(loaded.Publication.Model, loaded.Publication.ContentHash);
         _pools.Loaded(loaded);
-        if (_ahead is null)
-            Arrive(LoadAnswer(loaded.Iteration, loaded.Publication.Model, loaded.Reader));
-        else
-            LoadedAhead(loaded);
+        if (_roles.Readers.ContainsKey(loaded.Reader))
+            ArriveIfAwaited(LoadAnswer(loaded.Iteration, loaded.Publication.Model, AnyOf(RoleSlots.RoleOf(loaded.Reader))));
+        ArriveIfAwaited(LoadAnswer(loaded.Iteration, loaded.Publication.Model, loaded.Reader));
+        BeginAhead();
     }
 
-    // A run without a journal asks nobody.
+    // A run without a journal asks nobody, and what has begun is not looked up again.
     private void OpenTraining()
     {
-        if (_flow.Journal.IsNobody())
+        if (_flow.Journal.IsNobody() || _started == _iteration)
             StartWindow(_iteration, BatchPurpose.Train, Plan.PromptsPerIteration, Plan.AnswersPerPrompt);
         else
             _flow.Journal.Tell(new OpenWindow(_flow.Epoch, _iteration, TrainingBatches, _weights));

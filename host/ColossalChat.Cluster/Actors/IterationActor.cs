@@ -24,8 +24,6 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private Schedule _schedule = new(0, null, 0, false, 0);
     private TrainingRoute _training = new(new Dictionary<TrainerId, IActorRef>(), 0, 0);
-    private StepGate _gate = StepGate.Of([]);
-    private StepVerdict? _verdict;
     private IterationNumbers _numbers = new(0, BatchPurpose.Train);
     private RunTotals _totals;
     private long _iteration;
@@ -53,7 +51,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         ReceiveAhead();
         foreach (var (slot, node) in places)
             _roles.Host(slot, node);
-        _barrier.Await(_roles.Slots.Select(slot => $"open {slot}"), Open, _roles.HostAgain);
+        _barrier.Await(_roles.Slots.Concat(_roles.ReaderRoles.Select(AnyOf)).Select(OpenAnswer), Open, _roles.HostAgain);
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -89,37 +87,34 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             if (_swaps.IsUnderWay)
                 return;
             _pools.Welcome(opened.Role, Sender);
-            Arrive($"open {opened.Role}");
+            ArriveIfAwaited(OpenAnswer(opened.Role));
+            ArriveIfAwaited(OpenAnswer(AnyOf(RoleSlots.RoleOf(opened.Role))));
         });
-        Receive<ExperienceBuilt>(built =>
+        Receive<ExperienceBuilt>(built => Arrive(BuiltAnswer(built.Iteration), () =>
         {
             _numbers.Set(built.Metrics);
             _numbers.SetSize(built.Size, built.Samples);
-            Arrive($"built {built.Iteration}");
-        });
-        Receive<BatchTaken>(taken =>
+        }));
+        Receive<BatchTaken>(taken => Arrive(BuiltAnswer(taken.Iteration), () =>
         {
             _numbers.SetSize(taken.Size, []);
             _numbers.DataArrived();
-            Arrive($"built {taken.Iteration}");
-        });
+        }));
         Receive<ShardBegun>(begun => Step(begun.Batch, _gate.Begun(begun.Trainer, begun.Steps)));
         Receive<StepComputed>(computed => Step(computed.Batch, _gate.Computed(computed.Trainer, computed.Step, computed.IsFinite)));
         Receive<ShardTrained>(Trained);
         Receive<WeightsLoaded>(Loaded);
         Receive<WindowOpened>(opened => opened.Iteration == _iteration || _ahead is not null, StartTraining);
-        Receive<WindowMeasured>(measured =>
+        Receive<WindowMeasured>(measured => Arrive($"measured {measured.Iteration}", () =>
         {
             _numbers.Set(measured.Metrics);
             _numbers.SetSize(measured.Size, measured.Samples);
-            Arrive($"measured {measured.Iteration}");
-        });
-        Receive<HeldOutEvaluated>(evaluated =>
+        }));
+        Receive<HeldOutEvaluated>(evaluated => Arrive($"evaluated {evaluated.Iteration} {evaluated.Trainer}", () =>
         {
             if (evaluated.Trainer.Rank == 0)
                 _numbers.Set(evaluated.Metrics);
-            Arrive($"evaluated {evaluated.Iteration} {evaluated.Trainer}");
-        });
+        }));
         Receive<StateCaptured>(captured => Arrive(StateCopies.Answer(captured.Iteration, captured.Role)));
         Receive<ShardCaptured>(captured =>
         {
@@ -137,21 +132,33 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
     {
         Receive<SaveSoon>(_ => _savesSoon = true);
         Receive<SlotPlaced>(placed => _roles.Host(placed.Slot, placed.Node));
-        Receive<SlotsLost>(lost =>
-        {
-            foreach (var slot in lost.Slots)
-                _roles.Lose(slot);
-            _pools.Lose(lost.Slots);
-            _barrier.Forget(answer => lost.Slots.Any(slot => answer.EndsWith(' ' + slot, StringComparison.Ordinal)));
-            BeginAhead();
-        });
+        Receive<SlotsLost>(Lose);
         // Rarer and rarer: what takes its time is not lost. But not so rare that a run waits for what is.
         Receive<AskAgain>(_ =>
         {
             _ticks++;
-            if (BitOperations.IsPow2(_ticks) || _ticks % MostTicks == 0)
-                _barrier.AskAgain();
+            if (!BitOperations.IsPow2(_ticks) && _ticks % MostTicks != 0)
+                return;
+            _barrier.AskAgain();
+            if (!_swaps.IsUnderWay)
+                _pools.TellAgain();
         });
+    }
+
+    private void Lose(SlotsLost lost)
+    {
+        // Another one would begin without it.
+        if (lost.Slots.Where(_roles.HasState).ToArray() is { Length: > 0 } stateful)
+        {
+            _flow.Run.Tell(new StateLost(_flow.Epoch, stateful));
+            return;
+        }
+
+        foreach (var slot in lost.Slots)
+            _roles.Lose(slot);
+        _pools.Lose(lost.Slots);
+        _barrier.Forget(answer => lost.Slots.Any(slot => answer.EndsWith(' ' + slot, StringComparison.Ordinal)));
+        BeginAhead();
     }
 
     // ---- Beginning ----
@@ -192,101 +199,6 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         Score = _score?.Of(_iteration),
     };
 
-    private void Train(long iteration)
-    {
-        _iteration = iteration;
-        _gate = StepGate.Of(_training.Trainers.Keys);
-        _numbers = new IterationNumbers(iteration, BatchPurpose.Train);
-        _numbers.Add("train/overflow_steps", 0);
-        if (!IsOnline && iteration == (_from?.Iteration ?? 0) + 1)
-            _numbers.Set(_facts[RoleSlots.Batches].Metrics);
-        _verdict = null;
-        _watch.Begin(iteration, BatchPurpose.Train, Math.Max(_training.Ranks, IsOnline ? BatchesOf(Plan.PromptsPerIteration, Plan.AnswersPerPrompt) : 1));
-        AwaitAsked(
-            [$"built {iteration}", .. _training.Trainers.Keys.Select(trainer => $"trained {iteration} {trainer}")],
-            () => PublishTrained(EndIteration),
-            () =>
-            {
-                if (_ahead is not null)
-                    TrainAhead();
-                else if (IsOnline)
-                    OpenTraining();
-                else
-                    _roles.Batches.Tell(new StartBatch(iteration, _training));
-                TellVerdict();
-            });
-    }
-
-    private void StartWindow(long iteration, BatchPurpose purpose, int prompts, int answers)
-    {
-        var route = new Route(_roles.Prompts, [], _roles.Experience, _training);
-        _roles.Prompts.Tell(new StartIteration(new Window(iteration, purpose, BatchesOf(prompts, answers), route), prompts, answers, Plan.RowsPerBatch));
-        if (_barrier.Repeats > 0)
-            _roles.Experience.Tell(new ResendWindow(new BatchId(iteration, 0, purpose)));
-    }
-
-    private int BatchesOf(int prompts, int answers) => WindowPlan.Cut(prompts, answers, Plan.RowsPerBatch).Length;
-
-    private void Step(BatchId batch, StepGate gate)
-    {
-        if (batch.Iteration != _iteration)
-        {
-            RunTelemetry.Late(_log, $"{batch}: dropped a late step.");
-            return;
-        }
-
-        _gate = gate;
-        if (gate.Verdict is not { } verdict)
-            return;
-        if (!verdict.Apply)
-        {
-            _numbers.Add("train/overflow_steps", 1);
-            _flow.Note("overflow", $"Iteration {_iteration}, step {verdict.Step}: gradients of "
-                + $"{string.Join(", ", verdict.Overflowed)} are not finite; all models skip the step.");
-        }
-
-        (_gate, _verdict) = (gate.Next(), verdict);
-        TellVerdict();
-    }
-
-    private void TellVerdict()
-    {
-        if (_verdict is not { } verdict)
-            return;
-        foreach (var trainer in verdict.Members)
-            _training.Trainers[trainer].Tell(new FinishStep(new BatchId(_iteration, trainer.Rank), verdict.Step, verdict.Apply));
-    }
-
-    private void Trained(ShardTrained trained)
-    {
-        if (trained.Trainer.Rank == 0)
-            _numbers.Add("timing/learn_s", trained.Took.TotalSeconds);
-        _numbers.Idle.Add(RoleSlots.Of(trained.Trainer with { Rank = 0 }), trained.Took.TotalSeconds / _training.Ranks);
-        _numbers.SetShare(trained.Trainer.Rank, trained.Metrics);
-        Arrive($"trained {trained.Batch.Iteration} {trained.Trainer}");
-    }
-
-    // Versions count updates from 1, the weights before training, so they follow from the iteration.
-    private void Publish(Action then)
-    {
-        if (!IsOnline)
-        {
-            then();
-            return;
-        }
-
-        _numbers.PublishBegan();
-        var readers = _roles.Readers;
-        AwaitAsked(
-            Plan.ModelsTrained.SelectMany(model => readers.Keys.Select(reader => LoadAnswer(_iteration, model, reader))),
-            then,
-            () =>
-            {
-                foreach (var (trainer, actor) in _training.Trainers)
-                    actor.Tell(new PublishWeights(_iteration, _flow.Epoch, _iteration + 1, trainer.Rank == 0 ? [.. readers.Values] : []));
-            });
-    }
-
     private void EndIteration()
     {
         _saver.AddTimesTo(_numbers);
@@ -314,12 +226,12 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         _watch.Begin(_iteration, BatchPurpose.Evaluate, IsOnline ? BatchesOf(EvaluationPrompts, answers: 1) : 1);
         if (IsOnline)
         {
-            WhenAllLoaded(() => AwaitAsked(
+            WhenAllLoaded(() => _barrier.AwaitAsked(
                 [$"measured {_iteration}"], EndEvaluation, () => StartWindow(_iteration, BatchPurpose.Evaluate, EvaluationPrompts, answers: 1)));
             return;
         }
 
-        AwaitAsked(_training.Trainers.Keys.Select(trainer => $"evaluated {_iteration} {trainer}"), EndEvaluation, () =>
+        _barrier.AwaitAsked(_training.Trainers.Keys.Select(trainer => $"evaluated {_iteration} {trainer}"), EndEvaluation, () =>
         {
             foreach (var (trainer, actor) in _training.Trainers)
                 _flow.Post(actor, new EvaluateHeldOut(
@@ -367,7 +279,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
         }
         var folders = Plan.ModelsTrained.ToDictionary(
             model => model, model => Path.Combine(_flow.Definition.RunFolder, "models", model));
-        AwaitAsked(
+        _barrier.AwaitAsked(
             _training.Trainers.Keys.Select(trainer => $"exported {trainer}"),
             () => _flow.Run.Tell(new FlowEnded(_flow.Epoch, _iteration, IsStopped: false, folders)),
             () =>
@@ -379,17 +291,27 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
 
     // ---- Waiting for several answers ----
 
-    private void AwaitAsked(IEnumerable<string> answers, Action then, Action ask)
+    // No slot's name: whoever comes in the place of those that were lost is as good.
+    private static string AnyOf(string role) => $"any-{role}";
+
+    private static string OpenAnswer(string slot) => $"open {slot}";
+
+    // Only what is awaited counts: the same may come again, and what is late is of another iteration.
+    private void Arrive(string answer, Action? take = null)
     {
-        _barrier.Await(answers, then, ask);
-        ask();
+        if (!_barrier.Awaits(answer))
+            RunTelemetry.Late(_log, $"Dropped a late answer: {answer}.");
+        ArriveIfAwaited(answer, take);
     }
 
-    private void Arrive(string answer)
+    // As above, of something that may happen while nobody waits for it.
+    private void ArriveIfAwaited(string answer, Action? take = null)
     {
+        if (!_barrier.Awaits(answer))
+            return;
         _ticks = 0;
-        if (!_barrier.Arrive(answer))
-            RunTelemetry.Late(_log, $"Dropped a late answer: {answer}.");
+        take?.Invoke();
+        _barrier.Arrive(answer);
     }
 
     private sealed record AskAgain;

@@ -19,7 +19,8 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
     private readonly Dictionary<long, UseKnown> _known = [];
     private Credits _credits;
     private PlannedBatch? _last;
-    private BatchRoutes _routes = new(new Pools([], []));
+    private readonly BatchRoutes _routes = new(new Pools([], []));
+    private bool _areThereTakers;
 
     public PromptActor(FlowContext flow, Func<IPromptSource> make, RunState? from)
         : base(flow, RoleSlots.Prompts, _ => make(), from)
@@ -76,7 +77,7 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
 
     private void StartBatches()
     {
-        while (_credits.Free > 0 && _planned.First is { Value: var planned })
+        while (_areThereTakers && _credits.Free > 0 && _planned.First is { Value: var planned })
         {
             _planned.RemoveFirst();
             _credits = _credits.Take(planned.Batch);
@@ -143,6 +144,8 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         var lost = _routes.Change(changed.Pools);
         foreach (var batch in lost.Where(_sent.ContainsKey).OrderBy(batch => batch.Iteration).ThenBy(batch => batch.Shard))
             SendAgain(_sent[batch]);
+        _areThereTakers = true;
+        StartBatches();
     }
 
     private void Joined(BatchJoined joined)

@@ -3,8 +3,8 @@ using Akka.Actor;
 namespace ColossalChat.Cluster;
 
 /// <summary>
-/// Who takes batches: of the roles that compute with published weights those that have the newest. One that comes later
-/// gets them first.
+/// Who takes batches: each role that computes with published weights from when it first has the newest. One that lags behind
+/// later ones stays, and <see cref="WindowsAhead"/> begins no window for which its weights are too old.
 /// </summary>
 internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
 {

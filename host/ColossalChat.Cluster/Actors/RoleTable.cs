@@ -15,6 +15,7 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
     private readonly Dictionary<string, IActorRef?> _nodes = [];
     private readonly Dictionary<string, IActorRef> _roles = [];
     private readonly Dictionary<string, IActorRef> _stateful = [];
+    private readonly HashSet<string> _readerRoles = [];
 
     public ActorSystem System => context.System;
 
@@ -38,6 +39,9 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
     /// <summary>Actors whose roles have state, by slot.</summary>
     public IReadOnlyDictionary<string, IActorRef> Stateful => _stateful;
 
+    /// <summary>Roles that compute with published weights and that the attempt cannot do without.</summary>
+    public IEnumerable<string> ReaderRoles => _readerRoles;
+
     /// <summary>Actors that compute with published weights, by slot.</summary>
     public IReadOnlyDictionary<string, IActorRef> Readers =>
         _roles.Where(role => IsReader(role.Key)).ToImmutableSortedDictionary(role => role.Key, role => role.Value, StringComparer.Ordinal);
@@ -54,6 +58,8 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
     public void Host(string slot, IActorRef? node)
     {
         _nodes[slot] = node;
+        if (IsReader(slot))
+            _readerRoles.Add(RoleSlots.RoleOf(slot));
         if (node is null)
             context.ActorOf(RoleProps.Of(flow, slot, from), slot);
         else
@@ -80,7 +86,11 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
         return true;
     }
 
-    /// <summary>A role's node is gone.</summary>
+    /// <summary>True for a role that has state, or is to take some up when it opens.</summary>
+    public bool HasState(string slot) =>
+        _roles.ContainsKey(slot) ? _stateful.ContainsKey(slot) : _nodes.ContainsKey(slot) && from?.Images.ContainsKey(slot) == true;
+
+    /// <summary>The node of a role without state is gone.</summary>
     public void Lose(string slot)
     {
         _nodes.Remove(slot);

@@ -92,7 +92,7 @@ internal sealed class StateSaver(FlowContext flow, AnswerBarrier barrier, StateC
     public void SetFree(SpareState spare)
     {
         Copies.SetFree(spare.State);
-        barrier.ArriveIfAwaited(Free);
+        barrier.Arrive(Free);
     }
 
     /// <summary>What saving took since the last iteration.</summary>
@@ -148,6 +148,6 @@ internal sealed class StateSaver(FlowContext flow, AnswerBarrier barrier, StateC
     private void EndWriting()
     {
         _isWriting = false;
-        barrier.ArriveIfAwaited(Written);
+        barrier.Arrive(Written);
     }
 }

@@ -18,6 +18,9 @@ internal sealed record StepGate(
     public StepGate Begun(TrainerId member, int steps) =>
         Steps.TryGetValue(member, out var known) && known is null ? this with { Steps = Steps.SetItem(member, steps) } : this;
 
+    /// <summary>True when all members have begun.</summary>
+    public bool HaveAllBegun => Steps.Values.All(steps => steps is not null);
+
     /// <summary>With a member's flag; flags of other steps are late and change nothing.</summary>
     public StepGate Computed(TrainerId member, int step, bool isFinite) =>
         step == Current && Steps.ContainsKey(member) ? this with { IsFinite = IsFinite.SetItem(member, isFinite) } : this;
@@ -28,7 +31,7 @@ internal sealed record StepGate(
         get
         {
             // Until all have begun nobody knows who has this step.
-            if (Steps.Values.Any(steps => steps is null))
+            if (!HaveAllBegun)
                 return null;
             var members = Steps.Where(entry => entry.Value > Current).Select(entry => entry.Key).ToImmutableArray();
             if (members.IsEmpty || !members.All(IsFinite.ContainsKey))
