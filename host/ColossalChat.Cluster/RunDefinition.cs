@@ -68,6 +68,12 @@ public sealed record RunDefinition
     /// <summary>Its roles run on several nodes, between which messages can be lost.</summary>
     public bool IsSpread => Parcels is not null;
 
+    /// <summary>
+    /// A batch that is lost on its way is written again, perhaps differently: by newer weights, or on a machine that rounds
+    /// otherwise. Scores then say which answers they are of.
+    /// </summary>
+    internal bool MarksRollouts => IsSpread || Flow.Staleness > 0;
+
     /// <summary>A state is saved at the end of the run; a replay has no use for it.</summary>
     internal bool SavesAtEnd { get; init; } = true;
 

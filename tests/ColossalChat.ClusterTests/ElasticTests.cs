@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using ColossalChat.Contracts;
 using Xunit;
 
 namespace ColossalChat.Cluster.Tests;
@@ -21,7 +20,7 @@ public sealed class ElasticTests
         using var hasBatch = new ManualResetEventSlim();
         await using var run = StalenessTests.Harness(world, staleness: 1, iterations: 6);
         var made = 0;
-        run.Roles = world.OnlineRoles("policy", "critic") with { Rollout = () => new Writer(Interlocked.Increment(ref made), new FakeRollout(world), (writer, what) =>
+        run.Roles = world.OnlineRoles("policy", "critic") with { Rollout = () => new OwnWriter(Interlocked.Increment(ref made), new FakeRollout(world), (writer, what) =>
         {
             calls.Enqueue((writer, what));
             if (writer == 2 && what.StartsWith("generate", StringComparison.Ordinal))
@@ -52,7 +51,7 @@ public sealed class ElasticTests
         using var others = new ManualResetEventSlim();
         await using var run = StalenessTests.Harness(world, staleness: 2, iterations: 6);
         var left = 0;
-        run.Roles = world.OnlineRoles("policy", "critic") with { Rollout = () => new Writer(Interlocked.Increment(ref made), new FakeRollout(world), (writer, what) =>
+        run.Roles = world.OnlineRoles("policy", "critic") with { Rollout = () => new OwnWriter(Interlocked.Increment(ref made), new FakeRollout(world), (writer, what) =>
         {
             // The first one leaves with a batch of window 4 in its hands, which it finishes all the same, and differently.
             if (writer == 1 && what.StartsWith("generate 4.", StringComparison.Ordinal) && Interlocked.Exchange(ref left, 1) == 0)
@@ -70,7 +69,6 @@ public sealed class ElasticTests
             if (role == "trainers.policy" && what == "begin 1/6")
                 run.System.ActorSelection(Attempt).Tell(new SlotPlaced("rollout.2", null!));
         };
-        world.AnswerWith = rollout => rollout with { LogProbs = new Ragged<float>(rollout.LogProbs.Offsets, rollout.LogProbs.Values.ToArray().Select(value => value - (Environment.CurrentManagedThreadId / 1000f)).ToArray()) };
 
         Assert.Null((await run.RunAsync()).Failure);
 
@@ -84,28 +82,9 @@ public sealed class ElasticTests
         foreach (var window in run.World.Windows)
         {
             Assert.Equal([0, 1, 2], window.Select(part => part.Rollout.Batch.Shard));
-            // Scores are of the very answers that they stand beside: the fakes score tokens by their value.
-            Assert.All(window, part => Assert.Equal(
-                part.Rollout.Tokens[0].Span[0] / 97f, part.Scores[ScoreKind.Rewards].Values[0].Span[0]));
+            Assert.All(window, FakeScorer.AssertOwn);
         }
 
         JournalFlowTests.AssertExactlyOnce(run.RunFolder, iterations, attempts: 1);
-    }
-
-    private sealed class Writer(int number, FakeRollout inner, Action<int, string> before) : IRolloutRole
-    {
-        public Rollout Generate(PromptBatch prompts, CancellationToken cancel)
-        {
-            before(number, $"generate {prompts.Batch}");
-            return inner.Generate(prompts, cancel);
-        }
-
-        public void LoadWeights(WeightsPublication publication, CancellationToken cancel)
-        {
-            before(number, $"load {publication.Model} {publication.Version}");
-            inner.LoadWeights(publication, cancel);
-        }
-
-        public void Dispose() => inner.Dispose();
     }
 }

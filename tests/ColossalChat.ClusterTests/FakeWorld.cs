@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using ColossalChat.Contracts;
+using Xunit;
 
 namespace ColossalChat.Cluster.Tests;
 
@@ -150,6 +152,33 @@ internal sealed class FakeScorer(FakeWorld world, ScoreKind kind) : IScoringRole
 {
     public ScoreKind Kind => kind;
 
+    /// <summary>Scores stand beside the very answers that they are of.</summary>
+    public static void AssertOwn(ScoredRollout part)
+    {
+        for (var row = 0; row < part.Rollout.Rows; row++)
+        {
+            var (tokens, mark) = (part.Rollout.Tokens[row].ToArray(), Mark(part.Rollout, row));
+            Assert.Equal(mark, part.Scores[ScoreKind.Rewards].Values[row].Span[0]);
+            // What is left of a value is the critic's weight, the same for all of a batch.
+            foreach (var kind in (ScoreKind[])[ScoreKind.ReferenceLogProbs, ScoreKind.Values])
+                Assert.All(tokens.Index(), token => Assert.Equal(
+                    BiasOf(part, kind), part.Scores[kind].Values[row].Span[token.Index] + mark + (token.Item / 97f), tolerance: 1e-4f));
+        }
+    }
+
+    private static float BiasOf(ScoredRollout part, ScoreKind kind) =>
+        part.Scores[kind].Values[0].Span[0] + Mark(part.Rollout, 0) + (part.Rollout.Tokens[0].Span[0] / 97f);
+
+    /// <summary>Of a whole answer: another one, or the same by weights of another version, has another.</summary>
+    public static float Mark(Rollout rollout, int row)
+    {
+        var hash = new XxHash3();
+        hash.Append(MemoryMarshal.AsBytes(rollout.Tokens[row].Span));
+        hash.Append(MemoryMarshal.AsBytes(rollout.LogProbs[row].Span));
+        hash.Append(MemoryMarshal.AsBytes(rollout.WeightVersions[row].Span));
+        return (hash.GetCurrentHashAsUInt64() & 0xFFFFFF) / (float)0x1000000;
+    }
+
     public Scores Score(Rollout rollout, CancellationToken cancel)
     {
         world.Enter(RoleSlots.Of(kind), $"score {rollout.Batch}", cancel);
@@ -157,11 +186,11 @@ internal sealed class FakeScorer(FakeWorld world, ScoreKind kind) : IScoringRole
         return world.ScoreWith(kind == ScoreKind.Rewards
             ? new Scores(
                 kind,
-                Ragged.Scalars<float>(Enumerable.Range(0, rollout.Rows).Select(row => rollout.Tokens[row].Span[0] / 97f).ToArray()),
+                Ragged.Scalars<float>(Enumerable.Range(0, rollout.Rows).Select(row => Mark(rollout, row)).ToArray()),
                 [.. Enumerable.Range(0, rollout.Rows).Select(row => (ScoreOutcome)(row % 3))],
                 [.. Enumerable.Range(0, rollout.Rows).Select(row => row % 3 == 2 ? "odd row" : "")])
             : Scores.Of(kind, Ragged.FromRows(Enumerable.Range(0, rollout.Rows).Select(row =>
-                rollout.Tokens[row].ToArray().Select(token => bias - (token / 97f)).ToArray()))));
+                rollout.Tokens[row].ToArray().Select(token => bias - Mark(rollout, row) - (token / 97f)).ToArray()))));
     }
 
     public void LoadWeights(WeightsPublication publication, CancellationToken cancel) =>

@@ -37,7 +37,7 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
         World = world ?? new FakeWorld();
         RunFolder = runFolder ?? Directory.CreateTempSubdirectory("colossalchat-run-").FullName;
         System = ActorSystem.Create("test", ConfigurationFactory.ParseString(
-            RunHocon.Dispatchers + "\nakka { loglevel = ERROR, stdout-loglevel = OFF, log-dead-letters = off, loggers = [] }"));
+            WireHocon.Text + "\n" + RunHocon.Dispatchers + "\nakka { loglevel = ERROR, stdout-loglevel = OFF, log-dead-letters = off, loggers = [] }"));
         System.EventStream.Subscribe(System.ActorOf(Props.Create(() => new DeadLetterCounter(this))), typeof(DeadLetter));
     }
 
@@ -73,6 +73,9 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
 
     public IDeviceLeases Devices { get; set; } = new DeviceLeases();
 
+    /// <summary>Roles are on nodes, and messages to and from them are lost, doubled and late; null where they are all here.</summary>
+    public LossyLines? Lines { get; set; }
+
     public Action<IterationReport> OnReport { get; set; } = _ => { };
 
     public ConcurrentQueue<IterationReport> Reports { get; } = new();
@@ -83,7 +86,7 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
 
     public ConcurrentQueue<string> DeadLetters { get; } = new();
 
-    public Task<RunEnd> RunAsync(CancellationToken stop = default) => Run.StartAsync(System, Definition(), stop)
+    public Task<RunEnd> RunAsync(CancellationToken stop = default) => (Lines?.StartAsync(System, Definition(), stop) ?? Run.StartAsync(System, Definition(), stop))
         .WaitAsync(TimeSpan.FromSeconds(60), CancellationToken.None);
 
     public RunDefinition Definition() => new()
@@ -105,6 +108,7 @@ internal sealed class RunHarness : IAsyncDisposable, IRunObserver
         Plugins = Plugins,
         ControlEvery = TimeSpan.FromMilliseconds(10),
         Flow = Flow,
+        Parcels = Lines is null ? null : new ParcelPost(System, new InProcessBlobLane()),
     };
 
     public void Started(long firstIteration, long iterations) => StartedAt = (firstIteration, iterations);

@@ -50,6 +50,31 @@ public sealed class StatefulReaderTests
     }
 
     [Fact]
+    public async Task The_run_goes_back_to_its_checkpoint_When_the_node_of_such_a_role_is_lost()
+    {
+        await using var unbroken = Harness("reward");
+        unbroken.Flow = unbroken.Flow with { BatchesInFlight = 1 };
+        await unbroken.RunAsync();
+        var (world, isLost) = (new FakeWorld(), 0);
+        await using var broken = Harness("reward", world);
+        world.Before = (role, call, _) =>
+        {
+            if (role == "trainers.policy" && call == "begin 3/4" && Interlocked.Exchange(ref isLost, 1) == 0)
+                broken.System.ActorSelection("/user/run-*/iteration-1").Tell(new SlotsLost(["reward.1"]));
+        };
+        broken.Flow = broken.Flow with { BatchesInFlight = 1, ResendAfter = TimeSpan.FromMilliseconds(20) };
+        broken.CheckpointEvery = 1;
+        broken.Lines = new LossyLines("rollout.1", "reference.1", "critic.1", "reward.1", RoleSlots.Experience, "trainers.policy", "trainers.critic") { AreFaultless = true };
+
+        var end = await broken.RunAsync();
+
+        Assert.Null(end.Failure);
+        Assert.Equal(unbroken.World.Digest(), world.Digest());
+        Assert.Equal(2, world.Made["reward"]);
+        Assert.StartsWith("The state of reward.1 is lost.", Assert.Single(broken.Notes, note => note.Kind == "restart").Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_checkpoint_holds_no_state_of_roles_that_have_none()
     {
         await using var run = new RunHarness { MaxIterations = 1 };

@@ -11,60 +11,10 @@ namespace ColossalChat.Cluster;
 internal sealed partial class ExperienceActor
 {
     private readonly Dictionary<long, (Window Window, ImmutableArray<ScoredRollout> Parts, WindowTimings Timings)> _held = [];
-    private readonly Dictionary<BatchId, List<RolloutScored>> _early = [];
-    private readonly Dictionary<BatchId, long> _marks = [];
     private ImmutableSortedDictionary<string, string> _weights = ImmutableSortedDictionary<string, string>.Empty;
     private long _released;
 
     private bool IsAhead => Flow.Definition.Flow.Staleness > 0;
-
-    private void ReceiveAhead()
-    {
-        Receive<RolloutDone>(Accept);
-        Receive<RolloutScored>(Accept);
-        Receive<TrainWindow>(Train);
-    }
-
-    // The first answers of a batch count; the prompt actor must know of them before it has the batch made again.
-    private void Accept(RolloutDone done)
-    {
-        var mark = RolloutMark.Of(done.Rollout);
-        if (!Take(done))
-            return;
-        done.Window.Route.Prompts.Tell(new RolloutJoined(done.Batch, done.Rollout));
-        if (_join.HasWhole(done.Batch))
-            return;
-        _marks[done.Batch] = mark;
-        if (!_early.Remove(done.Batch, out var early))
-            return;
-        foreach (var scored in early)
-            Accept(scored);
-    }
-
-    // Scores may come before their answers; until then nobody knows whether they are of those that count.
-    private void Accept(RolloutScored scored)
-    {
-        if (!_marks.TryGetValue(scored.Batch, out var mark))
-        {
-            if (_join.HasWhole(scored.Batch))
-                Take(scored);
-            else if (_early.TryGetValue(scored.Batch, out var others))
-                others.Add(scored);
-            else
-                _early[scored.Batch] = [scored];
-            return;
-        }
-
-        if (scored.Mark != 0 && scored.Mark != mark)
-        {
-            DropLate(scored, scored.Batch);
-            return;
-        }
-
-        Take(scored);
-        if (_join.HasWhole(scored.Batch))
-            _marks.Remove(scored.Batch);
-    }
 
     /// <summary>Keeps a window until its turn; false when it has come.</summary>
     private bool Hold(Window window, ImmutableArray<ScoredRollout> parts, WindowTimings timings)

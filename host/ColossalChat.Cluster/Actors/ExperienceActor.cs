@@ -18,10 +18,11 @@ internal sealed partial class ExperienceActor : StatefulRoleActor<IExperienceRol
         : base(flow, RoleSlots.Experience, _ => make(), from)
     {
         _join = WindowJoin.Of(flow.Definition.Plan.ScoresNeeded) with { Ahead = flow.Definition.Flow.Staleness };
-        if (IsAhead)
-            ReceiveAhead();
+        if (flow.Definition.MarksRollouts)
+            ReceiveMarked();
         else
-            ReceiveInOrder();
+            ReceiveUnmarked();
+        Receive<TrainWindow>(Train);
         Receive<ResendWindow>(resend =>
         {
             if (_last is { } last && new BatchId(last.Window.Iteration, 0, last.Window.Purpose) == resend.Batch)
@@ -29,12 +30,9 @@ internal sealed partial class ExperienceActor : StatefulRoleActor<IExperienceRol
         });
     }
 
-    private void ReceiveInOrder()
+    private void ReceiveUnmarked()
     {
-        Receive<RolloutDone>(done =>
-        {
-            Take(done);
-        });
+        Receive<RolloutDone>(done => _ = Take(done));
         Receive<RolloutScored>(Take);
     }
 

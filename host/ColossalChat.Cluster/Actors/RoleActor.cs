@@ -35,7 +35,7 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
     protected RoleActor(FlowContext flow, string role, Func<Formation, TRole> make, Repair repair, string? party = null)
     {
         (Flow, Role, Repair, _make, _party) = (flow, role, repair, make, party);
-        _capacity = flow.Definition.Flow.BatchesInFlight + ((1 + (2 * flow.Definition.Flow.Staleness)) * flow.Definition.Plan.ModelsTrained.Count) + Spare;
+        _capacity = CapacityOf(flow.Definition);
         _answered = flow.Definition.IsSpread ? new AnsweredCalls() : null;
         _watch = new RoleWatch(flow, role, Context.System);
         _formation = new Formation(flow.Epoch, flow.Cancel);
@@ -94,6 +94,10 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
         RunTelemetry.Late(Role);
         Log.Debug("{0}: dropped late {1} of {2}.", batch, message.GetType().Name, Role);
     }
+
+    // A batch that was lost on its way may come again while its first answers still wait.
+    private static int CapacityOf(RunDefinition run) => ((run.MarksRollouts ? 2 : 1) * run.Flow.BatchesInFlight)
+        + ((1 + (2 * run.Flow.Staleness)) * run.Plan.ModelsTrained.Count) + Spare;
 
     private SharedDevice Device => new(Flow.Definition.Devices, Flow.Definition.Device, _party);
 

@@ -25,6 +25,9 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
     private void Score(ScoreRollout request)
     {
         _last = request.Rollout;
+
+        // A batch that was lost is written again, and differently: those are two requests.
+        var mark = Flow.Definition.MarksRollouts ? RolloutMark.Of(request.Rollout) : 0;
         Call(
             request.Batch,
             "score",
@@ -32,11 +35,9 @@ internal sealed class ScoringActor : WeightReaderActor<IScoringRole>
             (scores, took) =>
             {
                 NoteFailures(request.Batch, scores);
-                Flow.Post(request.Window.Route.Experience, new RolloutScored(request.Batch, request.Window, scores, took)
-                {
-                    Mark = Inbox is null ? 0 : RolloutMark.Of(request.Rollout),
-                });
-            });
+                Flow.Post(request.Window.Route.Experience, new RolloutScored(request.Batch, request.Window, scores, took) { Mark = mark });
+            },
+            mark);
     }
 
     // Once for each reason: a role that fails on every batch would flood the log.

@@ -5,8 +5,8 @@ using ColossalChat.Contracts;
 namespace ColossalChat.Cluster;
 
 /// <summary>
-/// Tells two rollouts of one batch apart. With weights that may be stale, a batch that was lost is written again by others,
-/// and differently: scores of one must never meet the answers of the other.
+/// Tells two rollouts of one batch apart. A batch that was lost is written again by others, and where weights may be stale or
+/// machines differ, differently: scores of one must never meet the answers of the other.
 /// </summary>
 internal static class RolloutMark
 {
