@@ -48,6 +48,7 @@ public sealed class CriticRole : IScoringRole
     public Scores Score(Rollout rollout, CancellationToken cancel)
     {
         RolloutFit.Require(_critic, rollout);
+        _weights.RequireWhole();
         using var active = _critic.Activate();
         var values = SequenceScoring.Values(
             _critic.Body, _head, SequenceScoring.ResponsesOf(rollout), HeadPlacement.PredictTargets, _options.MicroBatchTokens, cancel);

@@ -63,6 +63,7 @@ public sealed class RolloutRole : IInterruptibleRollout
     /// <inheritdoc/>
     public Rollout Generate(PromptBatch prompts, CancellationToken cancel)
     {
+        _weights.RequireWhole();
         using var active = _policy.Activate();
         return Write(prompts, _policy.Generator.Generate(Requests(prompts), cancel), [_weights.Version], cancel);
     }
@@ -73,6 +74,7 @@ public sealed class RolloutRole : IInterruptibleRollout
         // Log-probabilities of a truncated distribution are taken again afterwards, when only the newest weights are left.
         if (IsTruncated)
             return Generate(prompts, cancel);
+        _weights.RequireWhole();
         using var active = _policy.Activate();
         var versions = new List<long> { _weights.Version };
         var answers = _policy.Generator.Generate(Requests(prompts), HasNewWeights, cancel);

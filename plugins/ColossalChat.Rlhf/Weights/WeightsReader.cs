@@ -15,6 +15,9 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
     // Roles of one process that borrow the same model load it once.
     private static readonly ConditionalWeakTable<ICausalModel, WeightsPublication> s_loaded = [];
 
+    // Models that a load left with some weights of one version and some of another, with the version that was to be loaded.
+    private static readonly ConditionalWeakTable<ICausalModel, WeightsPublication> s_torn = [];
+
     /// <summary>Version of the weights that the model has; 0 before the first publication.</summary>
     public long Version { get; private set; }
 
@@ -41,7 +44,7 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
         var isElsewhere = publication.Publisher != context.NodeName || !model.SharesWeightsWith(name);
         if (publication.Blob is { } blob && isElsewhere && !IsLoaded(publication))
         {
-            Load(blob, publication, cancel);
+            Load(Read<WeightsManifest>(blob, cancel), publication, cancel);
             s_loaded.AddOrUpdate(model.Body, publication);
         }
 
@@ -49,23 +52,33 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
         return isNewer;
     }
 
+    /// <summary>Refuses to compute with weights of two versions; a role that shares the model may have failed to load them.</summary>
+    /// <exception cref="InvalidOperationException">The last load failed.</exception>
+    public void RequireWhole()
+    {
+        if (s_torn.TryGetValue(model.Body, out var torn))
+            throw new InvalidOperationException($"Weights {torn.Version} of {name} were not taken over whole, so the model may have some of them and some of older ones; it is of use again once a load succeeds.");
+    }
+
     private bool IsLoaded(WeightsPublication publication) =>
         s_loaded.TryGetValue(model.Body, out var loaded) && loaded.ContentHash == publication.ContentHash && loaded.Version == publication.Version;
 
-    private void Load(BlobReference blob, WeightsPublication publication, CancellationToken cancel)
+    // The bytes go straight into the model, for which there is no room twice: all that can be found wrong before is.
+    private void Load(WeightsManifest manifest, WeightsPublication publication, CancellationToken cancel)
     {
         var slots = ModelWeights.Of(model).ToDictionary(slot => slot.Name);
+        foreach (var entry in manifest.Pieces.SelectMany(piece => piece.Parameters))
+            Check(entry, slots, publication);
+        s_loaded.Remove(model.Body);
+        s_torn.AddOrUpdate(model.Body, publication);
         var isExact = true;
-        var manifest = Read<WeightsManifest>(blob, cancel);
         foreach (var piece in manifest.Pieces)
         {
             var bytes = Fetch(piece.Blob, cancel);
             var offset = 0;
             foreach (var entry in piece.Parameters)
             {
-                if (!slots.TryGetValue(entry.Name, out var slot))
-                    throw new InvalidOperationException($"Weights {publication.Version} of {name} have {entry.Name}, which this node's model has not; configure models.{name} alike on all nodes.");
-                isExact &= Set(slot, entry, bytes.AsSpan(offset, entry.Bytes));
+                isExact &= Set(slots[entry.Name], entry, bytes.AsSpan(offset, entry.Bytes));
                 offset += entry.Bytes;
             }
         }
@@ -74,6 +87,17 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
         if (isExact && ModelWeights.HashOf(model, cancel) is var hash && hash != publication.ContentHash)
             throw new InvalidOperationException($"Weights {publication.Version} of {name} should have hash {publication.ContentHash} and have {hash}; do models.{name} begin from the same folder on all nodes?");
         CanaryPrompt.Require(model, manifest.Canary, publication, isExact, cancel);
+        s_torn.Remove(model.Body);
+    }
+
+    private void Check(WeightsEntry entry, Dictionary<string, ParameterSlot> slots, WeightsPublication publication)
+    {
+        if (!slots.TryGetValue(entry.Name, out var slot))
+            throw new InvalidOperationException($"Weights {publication.Version} of {name} have {entry.Name}, which this node's model has not; configure models.{name} alike on all nodes.");
+        using var typed = empty(0, Enum.Parse<ScalarType>(entry.Type));
+        var expected = slot.Shape.Aggregate(typed.ElementSize, (size, length) => size * length);
+        if (entry.Bytes != expected)
+            throw new InvalidOperationException($"Weights {publication.Version} of {name} have {entry.Bytes} bytes of {entry.Name}; {expected} were expected. Configure models.{name} alike on all nodes.");
     }
 
     private static bool Set(ParameterSlot slot, WeightsEntry entry, ReadOnlySpan<byte> bytes)
@@ -83,8 +107,6 @@ internal sealed class WeightsReader(IBorrowedModel model, string name, INodeCont
         var type = Enum.Parse<ScalarType>(entry.Type);
         var value = slot.Value.detach();
         var received = empty(slot.Shape.ToArray(), type);
-        if (received.bytes.Length != bytes.Length)
-            throw new InvalidOperationException($"{entry.Name} has {bytes.Length} bytes; {received.bytes.Length} were expected.");
         bytes.CopyTo(received.bytes);
         value.copy_(received);
         return value.dtype == type;
