@@ -13,6 +13,22 @@ public sealed class DecisionTests
     private static readonly ScoreKind[] Kinds = Enum.GetValues<ScoreKind>();
 
     [Fact]
+    public void A_barrier_goes_on_at_once_When_there_is_nothing_to_wait_for()
+    {
+        var (barrier, events) = (new AnswerBarrier(), new List<string>());
+
+        barrier.Await([], () => events.Add("then"));
+        barrier.AwaitAsked([], () => events.Add("then"), () => events.Add("ask"));
+        barrier.AwaitAsked(["a"], () => events.Add("then"), () => events.Add("ask"));
+        Assert.True(barrier.Awaits("a"));
+        Assert.False(barrier.Arrive("b"));
+        Assert.True(barrier.Arrive("a"));
+        Assert.False(barrier.Arrive("a"));
+
+        Assert.Equal(["then", "ask", "then", "ask", "then"], events);
+    }
+
+    [Fact]
     public void Parts_join_in_any_order_of_arrival()
     {
         const int batches = 4;
