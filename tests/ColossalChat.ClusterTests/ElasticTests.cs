@@ -17,21 +17,25 @@ public sealed class ElasticTests
     public async Task One_that_comes_has_the_newest_weights_before_its_first_batch()
     {
         var (world, calls) = (new FakeWorld(), new ConcurrentQueue<(int Writer, string What)>());
+        using var hasCome = new ManualResetEventSlim();
         using var hasBatch = new ManualResetEventSlim();
-        await using var run = StalenessTests.Harness(world, staleness: 1, iterations: 6);
+        await using var run = StalenessTests.Harness(world, staleness: 1, iterations: 12);
         var made = 0;
         run.Roles = world.OnlineRoles("policy", "critic") with { Rollout = () => new OwnWriter(Interlocked.Increment(ref made), new FakeRollout(world), (writer, what) =>
         {
             calls.Enqueue((writer, what));
+            if (writer == 2)
+                hasCome.Set();
             if (writer == 2 && what.StartsWith("generate", StringComparison.Ordinal))
                 hasBatch.Set();
         }) };
         world.Before = (role, what, cancel) =>
         {
-            if (role == "trainers.policy" && what == "begin 3/6")
+            if (role == "trainers.policy" && what == "begin 3/12")
                 run.System.ActorSelection(Attempt).Tell(new SlotPlaced("rollout.2", null!));
-
-            if (role == "trainers.policy" && what == "begin 5/6")
+            if (role == "trainers.policy" && what == "begin 4/12")
+                Assert.True(hasCome.Wait(s_patience, cancel), "nobody came");
+            if (role == "trainers.policy" && what == "begin 11/12")
                 Assert.True(hasBatch.Wait(s_patience, cancel), "the one that came got no batch");
         };
 
@@ -41,7 +45,7 @@ public sealed class ElasticTests
         Assert.StartsWith("load", own[0], StringComparison.Ordinal);
         Assert.Contains(own.TakeWhile(what => !what.StartsWith("generate", StringComparison.Ordinal)), what =>
             what.StartsWith("load policy", StringComparison.Ordinal) && long.Parse(what.Split(' ')[2], CultureInfo.InvariantCulture) >= Published);
-        AssertEachOnce(run, 6);
+        AssertEachOnce(run, 12);
     }
 
     [Fact]
