@@ -24,7 +24,7 @@ public sealed class SwapTests
     public async Task What_is_built_into_a_watched_folder_is_taken_over()
     {
         var root = Repository.NewFolder("watch");
-        var versions = await Versions.BuildAsync(root, withBroken: false);
+        var versions = await SwapVersions.BuildAsync(root, withBroken: false);
         var run = new TrainingRun(Path.Combine(root, "run"));
         using var host = HostProcess.Start(Arguments(root, versions, "plugins.watch=on"));
         WaitForIterations(host, run, 2);
@@ -43,7 +43,7 @@ public sealed class SwapTests
     public async Task A_rank_in_another_process_is_exchanged_with_the_others()
     {
         var root = Repository.NewFolder("swap-ranks");
-        var versions = await Versions.BuildAsync(root, withBroken: true);
+        var versions = await SwapVersions.BuildAsync(root, withBroken: true);
         var run = new TrainingRun(Path.Combine(root, "run"));
         using var host = HostProcess.Start(Arguments(root, versions, "trainer.ranks=2", "trainer.processes=1", "roles.trainers.policy.engine.sharding=zero1", "roles.trainers.critic.engine.sharding=zero1"));
         WaitForIterations(host, run, 1);
@@ -63,7 +63,7 @@ public sealed class SwapTests
     {
         using var figures = new Figures();
         var root = Repository.NewFolder("swap");
-        var versions = await Versions.BuildAsync(root, withBroken: true);
+        var versions = await SwapVersions.BuildAsync(root, withBroken: true);
         var run = new TrainingRun(Path.Combine(root, "run"));
         using var host = HostProcess.Start(Arguments(root, versions));
         WaitForIterations(host, run, 1);
@@ -107,13 +107,8 @@ public sealed class SwapTests
         return (result.ExitCode, result.Output + result.Error);
     }
 
-    // Many more iterations than there is time for: the test ends the run.
-    private static string[] Arguments(string root, Versions versions, params string[] more) => TrainingRun.Arguments(root, "run", "ppo", "story-ppo.hocon", StoryPpo.Settings(root,
-    [
-        "roles.reward.use=sample-reward", "roles.trainers.policy.policy-loss=sample-loss", $"plugins.folder={versions.Installed}",
-        "stage.iterations=100000", "stage.prompts-per-iteration=8", "stage.rows-per-batch=8", "stage.evaluate-every=-1", "stage.evaluation-prompts=0",
-        "roles.rollout.max-new-tokens=16", "run.checkpoint-every=0", "roles.trainers.policy.learning-rate=1e-6", .. more,
-    ]));
+    private static string[] Arguments(string root, SwapVersions versions, params string[] more) =>
+        TrainingRun.Arguments(root, "run", "ppo", "story-ppo.hocon", StoryPpo.Settings(root, [.. versions.Settings, .. more]));
 
     private static void WaitForIterations(HostProcess host, TrainingRun run, long iteration) =>
         WaitFor(host, () => LastIteration(run) >= iteration, $"iteration {iteration}");
@@ -147,28 +142,6 @@ public sealed class SwapTests
         {
             Assert.True(DateTime.UtcNow < deadline && !host.HasEnded, $"Waited for {what}.\n{host.Error}");
             pause.Wait(TimeSpan.FromMilliseconds(20));
-        }
-    }
-
-    private sealed record Versions(string Installed, string[] Losses, string[] Rewards, (string Plugin, string Folder)[] Broken)
-    {
-        public static async Task<Versions> BuildAsync(string root, bool withBroken)
-        {
-            var plugins = new PluginVersions(Path.Combine(Repository.Root, "tests", "plugins"), Directory.CreateDirectory(Path.Combine(root, "source")).FullName);
-            string[] losses = [plugins.Add("SampleLoss", "1.0.0"), plugins.Add("SampleLoss", "2.0.0")];
-            string[] rewards = [plugins.Add("SampleReward", "1.0.0"), plugins.Add("SampleReward", "2.0.0", ("options.Score,", "options.Score / 2,"))];
-            (string, string)[] broken = withBroken
-                ?
-                [
-                    ("SampleReward", plugins.Add("SampleReward", "3.0.0", ("public ScoreKind Kind => ScoreKind.Rewards;", "public ScoreKind Kind { get; } = true ? throw new InvalidOperationException(\"the thing is broken\") : ScoreKind.Rewards;"))),
-                    ("SampleLoss", plugins.Add("SampleLoss", "3.0.0", ("-weighted.sum()", "-weighted.sum() * float.NaN"))),
-                ]
-                : [];
-            await plugins.BuildAsync(HostProcess.Home);
-            var installed = Path.Combine(root, "installed");
-            PluginVersions.Install(losses[0], installed, "SampleLoss");
-            PluginVersions.Install(rewards[0], installed, "SampleReward");
-            return new Versions(installed, losses, rewards, broken);
         }
     }
 }

@@ -8,11 +8,19 @@ internal abstract partial class RoleActor<TRole>
     private const string ClosingTimer = "close";
     private CancellationTokenSource? _formationEnd;
     private (IActorRef Asker, int Step)? _closing;
-    private bool _isClosed;
+    private (int Step, object? Answer)? _asked;
     private bool _isLost;
 
-    /// <summary>Calls that bring a new role to this state.</summary>
-    protected abstract IEnumerable<RoleCall<TRole>> Reopening(RunState state);
+    /// <summary>There is no role until it is made anew.</summary>
+    protected bool IsClosed { get; private set; }
+
+    /// <summary>Number under which the role's ranks met when it was made, another for each time.</summary>
+    protected long FormationNumber => _formation.Number;
+
+    /// <summary>Calls that bring a new role to a state.</summary>
+    /// <param name="iteration">The state's.</param>
+    /// <param name="state">Reads it; called on the role's thread.</param>
+    protected abstract IEnumerable<RoleCall<TRole>> Reopening(long iteration, Func<RunState> state);
 
     /// <summary>
     /// Has the role answer the last batch that it had, and throws when it breaks a promise; null when it had none. The
@@ -25,7 +33,9 @@ internal abstract partial class RoleActor<TRole>
     private void ReceiveSwap()
     {
         Receive<CloseRole>(Close);
-        Receive<OpenRole>(Reopen);
+        Receive<OpenRole>(open => Reopen(open.Step, open.Formation, open.IsTrial, open.State.Iteration, () => open.State));
+        Receive<OpenSavedRole>(open => Reopen(
+            open.Step, open.Formation, open.IsTrial, open.Iteration, () => Checkpoints.Open(open.Checkpoint, RoleSlots.IsNeededBy(Role)).State));
         Receive<VerifyRole>(Verify);
         Receive<Overdue>(overdue => overdue.Step == _closing?.Step, _ => Lose());
         Receive<Terminated>(WorkerStopped);
@@ -33,6 +43,14 @@ internal abstract partial class RoleActor<TRole>
 
     private void Close(CloseRole close)
     {
+        if (IsAskedAgain(close.Step))
+            return;
+        if (_worker.IsNobody())
+        {
+            Answer(Sender, close.Step, new RoleClosed(close.Step, Role, IsLost: false));
+            return;
+        }
+
         _closing = (Sender, close.Step);
         _waiting.Clear();
         // Frees this role of a wait for other ranks, which may have failed.
@@ -77,8 +95,9 @@ internal abstract partial class RoleActor<TRole>
         var (asker, step) = _closing!.Value;
         Timers.Cancel(ClosingTimer);
         _worker = ActorRefs.Nobody;
-        asker.Tell(new RoleClosed(step, Role, _isLost));
-        (_closing, _isLost, _isClosed, _failure) = (null, false, true, null);
+        var closed = new RoleClosed(step, Role, _isLost);
+        (_closing, _isLost, IsClosed, _failure) = (null, false, true, null);
+        Answer(asker, step, closed);
     }
 
     // Its thread cannot be ended. Its turn on the device can, or nobody else would ever get one.
@@ -99,18 +118,22 @@ internal abstract partial class RoleActor<TRole>
             Closed();
     }
 
-    private void Reopen(OpenRole open)
+    private void Reopen(int step, long formation, bool isTrial, long iteration, Func<RunState> state)
     {
+        if (IsAskedAgain(step))
+            return;
         _formationEnd?.Dispose();
         _formationEnd = CancellationTokenSource.CreateLinkedTokenSource(Flow.Cancel);
-        _formation = new Formation(open.Formation, _formationEnd.Token);
-        _isClosed = false;
+        _formation = new Formation(formation, _formationEnd.Token);
+        IsClosed = false;
         _worker = StartWorker();
-        CallAll([.. Reopening(open.State)], open.Step, open.IsTrial);
+        CallAll([.. Reopening(iteration, state)], step, isTrial);
     }
 
     private void Verify(VerifyRole verify)
     {
+        if (IsAskedAgain(verify.Step))
+            return;
         RoleCall<TRole>[] calls = Trial() is { } trial
             ? [new RoleCall<TRole>(default, "answer the batch that it was tried on", (role, cancel) => Try(trial, role, cancel), (_, _) => { })]
             : [];
@@ -127,7 +150,7 @@ internal abstract partial class RoleActor<TRole>
     {
         var (asker, left) = (Sender, calls.Length);
         if (left == 0)
-            asker.Tell(new RoleReady(step, Role));
+            Answer(asker, step, new RoleReady(step, Role));
         foreach (var call in calls)
             _waiting.Enqueue(call with
             {
@@ -135,11 +158,32 @@ internal abstract partial class RoleActor<TRole>
                 {
                     call.Done(result, took);
                     if (--left == 0)
-                        asker.Tell(new RoleReady(step, Role));
+                        Answer(asker, step, new RoleReady(step, Role));
                 },
-                Refused = isTrial ? reason => asker.Tell(new RoleRefused(step, Role, reason)) : null,
+                Refused = isTrial ? reason => Answer(asker, step, new RoleRefused(step, Role, reason)) : null,
             });
         StartNext();
+    }
+
+    // The question or its answer may have been lost on its way to another node: what was done is not done twice.
+    private bool IsAskedAgain(int step)
+    {
+        if (_asked is not { } asked || asked.Step != step)
+        {
+            _asked = (step, null);
+            return false;
+        }
+
+        if (asked.Answer is { } answer)
+            Sender.Tell(answer);
+        return true;
+    }
+
+    private void Answer(IActorRef asker, int step, object answer)
+    {
+        if (_asked?.Step == step)
+            _asked = (step, answer);
+        asker.Tell(answer);
     }
 
     /// <summary>A failure that is no failure of the run: whoever tries the role hears of it.</summary>
@@ -148,7 +192,7 @@ internal abstract partial class RoleActor<TRole>
         if (running.Call.Refused is not { } refused)
             return false;
         _waiting.Clear();
-        (_running, _isClosed) = (null, true);
+        (_running, IsClosed) = (null, true);
         refused(reason);
         return true;
     }

@@ -135,7 +135,7 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
 
     private void StartNext()
     {
-        if (_running is not null || _failure is not null || _isClosed || !_waiting.TryDequeue(out var call))
+        if (_running is not null || _failure is not null || IsClosed || !_waiting.TryDequeue(out var call))
             return;
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(_formation.Cancel);
         _running = new Attempt(call, ++_ticket, cancel, new DeviceTurn(Device), IsOverTime: false);

@@ -59,4 +59,12 @@ public static class RoleSlots
     /// <summary>True for two ranks of one model's trainer.</summary>
     public static bool AreRanksOfOne(string slot, string other) =>
         RoleOf(slot) == Trainer && RoleOf(other) == Trainer && TrainerOf(slot).Model == TrainerOf(other).Model;
+
+    /// <summary>
+    /// Tells which roles' states a slot's role reads. However many ranks there were, each finds its part in what all of them
+    /// wrote.
+    /// </summary>
+    internal static Func<string, bool> IsNeededBy(string slot) => RoleOf(slot) == Trainer
+        ? role => IsRankOf(role, TrainerOf(slot).Model)
+        : role => role == slot;
 }

@@ -108,7 +108,8 @@ internal sealed class RoleTable(IActorContext context, FlowContext flow, RunStat
     }
 
     // Whoever has no state reads none: by the time a reader is hosted elsewhere, that checkpoint may be gone.
-    private HostRole Request(string slot) => new(flow.Epoch, slot, HasSaved(slot) ? from!.Folder! : "", flow.Meet, flow.Run, flow.Iteration);
+    private HostRole Request(string slot) => new(
+        flow.Epoch, slot, HasSaved(slot) ? from!.Folder! : "", flow.Meet, flow.Run, flow.Iteration, flow.Definition.Plugins?.InUse ?? []);
 
     private bool HasSaved(string slot) => from is not null && (RoleSlots.RoleOf(slot) == RoleSlots.Trainer || from.Images.ContainsKey(slot));
 }

@@ -7,7 +7,8 @@ namespace ColossalChat.Cluster;
 /// <summary>The part of a run's supervisor that talks to the user: tells what happens, and hears what is wanted.</summary>
 internal partial class RunActor
 {
-    private readonly RunSwaps _swaps;
+    /// <summary>What is kept of exchanges of plugins.</summary>
+    protected RunSwaps Swaps { get; }
 
     /// <summary>Tells the user.</summary>
     protected void Note(string kind, string message) => Observe(observer => observer.Noted(kind, message));
@@ -34,16 +35,31 @@ internal partial class RunActor
 
     private void ReceiveSwaps()
     {
-        Receive<SwapReady>(ready => _swaps.Take(ready, Attempt));
-        Receive<SwapBegun>(begun => begun.Epoch == Epoch, _ => _swaps.Begun());
-        Receive<SwapEnded>(ended => ended.Epoch == Epoch, ended => Note("swap", _swaps.End(ended)));
+        Receive<SwapReady>(ready => Swaps.Take(ready, Attempt));
+        Receive<SwapBegun>(begun => begun.Epoch == Epoch && !IsClosing, _ => Swaps.Begin(Attempt));
+        Receive<RecordSwap>(_ => !IsClosing, Swaps.Record);
+        Receive<SwapRecorded>(_ =>
+        {
+            Swaps.Recorded();
+            AfterSwap();
+        });
+        Receive<SwapEnded>(ended => ended.Epoch == Epoch, ended =>
+        {
+            Note("swap", Swaps.End(ended));
+            AfterSwap();
+        });
         Receive<ExchangeNoted>(noted => Note(noted.Kind, noted.Message));
+    }
+
+    /// <summary>An exchange came to its end, or it is known whether it was written down that it did.</summary>
+    protected virtual void AfterSwap()
+    {
     }
 
     // Before the next attempt makes its roles.
     private void UndoSwap()
     {
-        if (_swaps.GoBack() is { } undone)
+        if (Swaps.GoBack() is { } undone)
             Note("swap", undone);
     }
 }

@@ -34,7 +34,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     public RunActor(RunDefinition definition, TaskCompletionSource<RunEnd> end, CancellationToken stop)
     {
         (_definition, _end, _stop, _budget) = (definition, end, stop, RestartBudget.Of(definition.Flow.RoleRestarts));
-        _swaps = new RunSwaps(definition);
+        Swaps = new RunSwaps(definition);
         ReceiveSwaps();
         Receive<FlowOpened>(opened => opened.Epoch == Epoch, Opened);
         Receive<IterationEnded>(ended => ended.Epoch == Epoch, Report);
@@ -82,7 +82,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
         _writer = Context.ActorOf(
             Props.Create(() => new CheckpointActor(_definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
-        _swaps.Start(Context);
+        Swaps.Start(Context);
         try
         {
             _journal = StartJournal();
@@ -183,7 +183,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
     private void Opened(FlowOpened opened)
     {
-        _swaps.Hand(Attempt);
+        Swaps.Hand(Attempt);
         if (_isOpened)
             return;
         _isOpened = true;
@@ -228,7 +228,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
             return;
         _lastReported = (report.Iteration, report.Purpose);
         Observe(observer => observer.Reported(report));
-        _swaps.Look();
+        Swaps.Look();
     }
 
     private void Keep(SafePointTaken taken)

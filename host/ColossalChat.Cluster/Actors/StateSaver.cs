@@ -14,6 +14,8 @@ internal sealed class StateSaver(FlowContext flow, AnswerBarrier barrier, StateC
     private long _lastSafePoint = Stopwatch.GetTimestamp();
     private double _saveSeconds;
     private double _waitSeconds;
+    private RunState? _written;
+    private string? _folder;
     private bool _isWriting;
 
     public StateCopies Copies { get; } = copies;
@@ -57,10 +59,22 @@ internal sealed class StateSaver(FlowContext flow, AnswerBarrier barrier, StateC
     public void KeepNow(RunState state, Action<RunState> then) =>
         WhenWritten(() => WhenFree(() => Capture(state, copy => Keep(copy, () => then(copy)))));
 
+    /// <summary>Has the state of an iteration on the disk, for a change that may have to be undone and that other nodes take part in.</summary>
+    /// <param name="state">The run's without its roles'.</param>
+    /// <param name="then">What follows, with the state and its folder; with null when it could not be written.</param>
+    public void SaveNow(RunState state, Action<RunState?> then)
+    {
+        void Written() => WhenWritten(() => then(_written is { } written && written.Iteration == state.Iteration && _folder is { } folder ? written with { Folder = folder } : null));
+        if (LastSaved < state.Iteration)
+            Save(state, Written);
+        else
+            Written();
+    }
+
     /// <summary>The change is made, or undone: without safe points nobody else has the copy.</summary>
     public void EndKeeping(RunState copy)
     {
-        if (_safePoints.Share <= 0)
+        if (_safePoints.Share <= 0 && !flow.Definition.IsSpread)
             Copies.SetFree(copy);
     }
 
@@ -75,6 +89,7 @@ internal sealed class StateSaver(FlowContext flow, AnswerBarrier barrier, StateC
     public void Saved(CheckpointSaved saved)
     {
         _saveSeconds += saved.Took.TotalSeconds;
+        _folder = saved.Folder;
         EndWriting();
     }
 
@@ -132,7 +147,7 @@ internal sealed class StateSaver(FlowContext flow, AnswerBarrier barrier, StateC
     {
         if (!copy.OwesMeasurement && score?.Remark(copy.Iteration) is { } remark)
             flow.Note("checkpoint", remark);
-        (LastSaved, _isWriting) = (copy.Iteration, true);
+        (LastSaved, _isWriting, _written, _folder) = (copy.Iteration, true, copy, null);
         flow.Run.Tell(new CheckpointDue(flow.Epoch, copy), flow.Iteration);
         Keep(copy, then);
     }

@@ -29,10 +29,10 @@ internal abstract class StatefulRoleActor<TRole> : RoleActor<TRole>
 
     private void Open() => Call<object?>(new BatchId(_iteration, 0), "open", (role, _) => Begin(role, _from, isResumed: true), Opened);
 
-    protected override IEnumerable<RoleCall<TRole>> Reopening(RunState state) =>
+    protected override IEnumerable<RoleCall<TRole>> Reopening(long iteration, Func<RunState> state) =>
     [
         new RoleCall<TRole>(
-            new BatchId(state.Iteration, 0), "take up its state", (role, _) => Begin(role, state, isResumed: false), Opened),
+            new BatchId(iteration, 0), "take up its state", (role, _) => Begin(role, state(), isResumed: false), Opened),
         .. AfterRestart(),
     ];
 

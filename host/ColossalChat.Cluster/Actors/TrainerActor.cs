@@ -108,7 +108,8 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
         {
             foreach (var reader in publish.Readers)
                 reader.Tell(new WeightsReady(publish.Iteration, publication));
-        });
+        },
+        FormationNumber); // One that was made anew publishes anew, though the one before answered.
 
     private void Evaluate(EvaluateHeldOut evaluate) => Call(
         new BatchId(evaluate.Iteration, 0, BatchPurpose.Evaluate),

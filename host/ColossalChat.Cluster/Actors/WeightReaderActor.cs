@@ -42,6 +42,13 @@ internal abstract class WeightReaderActor<TRole> : StatefulRoleActor<TRole>
             Inbox?.Post(publication);
         }
 
+        // Being made anew, it takes them up before anything else.
+        if (IsClosed)
+        {
+            Iteration.Tell(new WeightsLoaded(ready.Iteration, Role, publication));
+            return;
+        }
+
         Call(
             new BatchId(ready.Iteration, 0),
             $"load weights of {publication.Model}",

@@ -43,6 +43,9 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
     private readonly ConcurrentDictionary<string, double> _queues = new(StringComparer.Ordinal);
     private CancellationTokenSource _cancel = new();
     private IActorRef _run = ActorRefs.Nobody;
+    private IActorRef _exchange = ActorRefs.Nobody;
+    private IActorRef _desk = ActorRefs.Nobody;
+    private (IActorRef Asker, IReadOnlyList<PluginCopy> Versions)? _use;
     private long _epoch;
 
     public NodeActor(NodeDefinition node)
@@ -56,6 +59,14 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         Receive<EndRole>(end => end.Epoch == _epoch, end => End(end.Slot));
         Receive<EndEpoch>(end => end.Epoch == _epoch, _ => EndAll());
         Receive<Terminated>(ended => GoOn(ended.ActorRef));
+        Receive<PrepareSwap>(prepare =>
+        {
+            _desk = Sender;
+            _exchange.Forward(prepare);
+        });
+        Receive<IAskedOfNode>(asked => _exchange.Forward(asked));
+        Receive<ExchangeNoted>(noted => (_run.IsNobody() ? _desk : _run).Tell(noted));
+        Receive<UsePlugins>(Use);
         Receive<RunOver>(over =>
         {
             EndAll();
@@ -87,7 +98,15 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
     });
 
     // Waiting until heartbeats of all others stay away would take ten seconds longer.
-    protected override void PreStart() => Context.System.EventStream.Subscribe(Self, typeof(ThisActorSystemQuarantinedEvent));
+    protected override void PreStart()
+    {
+        Context.System.EventStream.Subscribe(Self, typeof(ThisActorSystemQuarantinedEvent));
+        if (_node.Run.Plugins is { } plugins)
+        {
+            var (name, every) = (_node.Card.Name, _node.Run.ControlEvery);
+            _exchange = Context.ActorOf(Props.Create(() => new ExchangeActor(plugins, name, every)).WithDispatcher(RunHocon.IoDispatcher), "exchange");
+        }
+    }
 
     protected override void PostStop()
     {
@@ -129,7 +148,9 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         var flow = new FlowContext(_node.Run, host.Run, host.Iteration, host.Epoch, _cancel.Token, CancellationToken.None) { Meet = host.Meet, Queues = _queues };
         try
         {
-            var from = host.Checkpoint.Length == 0 ? null : Checkpoints.Open(host.Checkpoint, IsNeededBy(host.Slot)).State;
+            // No other role is here yet, or all that are use these too.
+            _node.Run.Plugins?.Use(host.Plugins);
+            var from = host.Checkpoint.Length == 0 ? null : Checkpoints.Open(host.Checkpoint, RoleSlots.IsNeededBy(host.Slot)).State;
             Context.ActorOf(RoleProps.Of(flow, host.Slot, from), host.Slot);
         }
         catch (UserErrorException error)
@@ -137,11 +158,6 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
             host.Run.Tell(new RoleFailed(host.Epoch, host.Slot, default, error.Message, Repair.None, error.ExitCode));
         }
     }
-
-    // However many ranks there were, each finds its part in what all of them wrote.
-    private static Func<string, bool> IsNeededBy(string slot) => RoleSlots.RoleOf(slot) == RoleSlots.Trainer
-        ? role => RoleSlots.IsRankOf(role, RoleSlots.TrainerOf(slot).Model)
-        : role => role == slot;
 
     private void End(string slot)
     {
@@ -157,7 +173,7 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
     private void EndAll()
     {
         _cancel.Cancel();
-        foreach (var child in Context.GetChildren())
+        foreach (var child in Context.GetChildren().Where(child => !child.Equals(_exchange)))
             End(child.Path.Name);
         _wanted.Clear();
     }
@@ -168,8 +184,34 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         if (_ending.Count > 0)
             return;
         Timers.Cancel(Ending);
+        UseIfAsked();
         foreach (var host in _wanted.Values.ToArray())
             Start(host);
+    }
+
+    // What an older attempt left here ends first: it may hold objects of what is exchanged.
+    private void Use(UsePlugins use)
+    {
+        EndAll();
+        _use = (Sender, use.Versions);
+        if (_ending.Count == 0)
+            UseIfAsked();
+    }
+
+    private void UseIfAsked()
+    {
+        if (_use is not var (asker, versions))
+            return;
+        _use = null;
+        try
+        {
+            _node.Run.Plugins!.Use(versions);
+            asker.Tell(new PluginsUsed(""));
+        }
+        catch (UserErrorException error)
+        {
+            asker.Tell(new PluginsUsed(error.Message));
+        }
     }
 
     // Whoever leaves gives back what he has: batches go to others, trainers' state is written first.

@@ -26,11 +26,15 @@ public sealed record NodeCard(
 {
     /// <summary>What tells the node from another, such as <c>program is 1.0 there and 1.1 here</c>; empty when nothing does.</summary>
     /// <param name="here">The other's <see cref="Versions"/>.</param>
-    public string DifferencesTo(IReadOnlyDictionary<string, string> here)
+    /// <param name="exchanged">Plugins of which all nodes use what the run's folder has, whatever they were started with.</param>
+    public string DifferencesTo(IReadOnlyDictionary<string, string> here, params IEnumerable<string> exchanged)
     {
-        var names = here.Keys.Union(Versions.Keys).Order(StringComparer.Ordinal).Where(name => here.GetValueOrDefault(name) != Versions.GetValueOrDefault(name));
+        var names = here.Keys.Union(Versions.Keys).Except(exchanged.Select(KeyOf)).Order(StringComparer.Ordinal).Where(name => here.GetValueOrDefault(name) != Versions.GetValueOrDefault(name));
         return string.Join("; ", names.Select(name => $"{name} is {Versions.GetValueOrDefault(name, "missing")} there and {here.GetValueOrDefault(name, "missing")} here"));
     }
+
+    /// <summary>Key of a plugin's version.</summary>
+    public static string KeyOf(string plugin) => $"plugin {plugin}";
 }
 
 /// <summary>MembersActor -> NodeActor: who are you?</summary>
@@ -49,7 +53,9 @@ public sealed record NodeDescribed(NodeCard Card, IReadOnlyDictionary<string, do
 /// <param name="Meet">Address where trainer ranks meet; empty when there is only one.</param>
 /// <param name="Run">The run's supervisor.</param>
 /// <param name="Iteration">Who leads the attempt.</param>
-public sealed record HostRole(long Epoch, string Slot, string Checkpoint, string Meet, IActorRef Run, IActorRef Iteration) : IWireMessage;
+/// <param name="Plugins">Versions that the run exchanged: the node uses them before it makes the role.</param>
+public sealed record HostRole(
+    long Epoch, string Slot, string Checkpoint, string Meet, IActorRef Run, IActorRef Iteration, IReadOnlyList<PluginCopy> Plugins) : IWireMessage;
 
 /// <summary>RunActor -> NodeActor: the role is not needed there any more.</summary>
 public sealed record EndRole(long Epoch, string Slot) : IWireMessage;

@@ -7,7 +7,7 @@ namespace ColossalChat.Cluster;
 /// Supervises a run whose roles are hosted by nodes. A node that falls silent loses its rollout and scoring roles at once to
 /// others; one that is gone with trainers takes the run back to the last checkpoint.
 /// </summary>
-internal sealed class SpreadRunActor : RunActor
+internal sealed partial class SpreadRunActor : RunActor
 {
     private const string Wait = "wait for nodes";
     private readonly SpreadOptions _spread;
@@ -38,6 +38,7 @@ internal sealed class SpreadRunActor : RunActor
         Receive<Beat>(_ => OnBeat());
         Receive<StopWanted>(_ => InterruptIfWaiting());
         Receive<WaitedLongEnough>(_ => NowhereLeft());
+        Receive<PluginsUsed>(Used);
     }
 
     protected override void PreStart()
@@ -91,7 +92,7 @@ internal sealed class SpreadRunActor : RunActor
 
     private void TryStart()
     {
-        if (!_isWaiting)
+        if (!_isWaiting || Swaps.IsRecording)
             return;
         if (_places.TryPlace(_isFirst, out var missing) is not { } placement)
         {
@@ -102,6 +103,8 @@ internal sealed class SpreadRunActor : RunActor
             return;
         }
 
+        if (!HasRecordedPlugins())
+            return;
         (_isWaiting, _lastMissing) = (false, "");
         Timers.Cancel(Wait);
         Note("nodes", "Roles are placed: " + string.Join(", ", _places.Nodes.Select(node => (node.Card.Name, Slots: _places.SlotsOn(node.Card.Name)))
@@ -111,6 +114,7 @@ internal sealed class SpreadRunActor : RunActor
         try
         {
             StartAttempt(_from, placement.Slots, placement.Meet);
+            DoWhatWaited();
         }
         catch (Exception error) when (error is UserErrorException or IOException or UnauthorizedAccessException)
         {
@@ -154,9 +158,9 @@ internal sealed class SpreadRunActor : RunActor
     private void Come(NodeCame came)
     {
         var card = came.Node.Card;
-        if (card.Fingerprint != _spread.Fingerprint)
+        if (DifferencesOf(card) is { } differences)
         {
-            Note("nodes", $"Node {card.Name} is not used: {card.DifferencesTo(_spread.Card.Versions)}. Give all nodes the same program, plugins and configuration.");
+            Note("nodes", $"Node {card.Name} is not used: {differences}. Give all nodes the same program, plugins and configuration.");
             return;
         }
 
@@ -173,6 +177,7 @@ internal sealed class SpreadRunActor : RunActor
 
         _places.Set(came.Node with { IsLeaving = _leaving.Contains(card.Name) });
         LetGo();
+        TellSwaps();
         if (_isWaiting)
         {
             TryStart();
@@ -203,9 +208,16 @@ internal sealed class SpreadRunActor : RunActor
         }
         else
             _places.Set(node with { IsReachable = false });
+        TellSwaps();
         if (_isWaiting || IsClosing)
             return;
         WarnOfTwo();
+        if (Swaps.IsUnderWay)
+        {
+            LoseMember(node, isGone);
+            return;
+        }
+
         TakeAway(node, "is lost");
         if (isGone && _places.SlotsOn(name) is { Count: > 0 } kept)
             Rewind($"Node {name} is gone with {string.Join(", ", kept)}.");
@@ -230,7 +242,7 @@ internal sealed class SpreadRunActor : RunActor
 
     private void Extend()
     {
-        if (Attempt.IsNobody() || IsClosing)
+        if (Attempt.IsNobody() || IsClosing || Swaps.IsUnderWay)
             return;
         foreach (var placed in _places.Extend())
         {
@@ -263,11 +275,12 @@ internal sealed class SpreadRunActor : RunActor
 
     private void Release(string name)
     {
-        if (_places.Find(name) is not { } node)
+        if (_places.Find(name) is not { } node || IsLater(() => Release(name)))
             return;
         if (_leaving.Ask(name, LastIteration))
         {
             _places.Set(node with { IsLeaving = true });
+            TellSwaps();
             Note("nodes", $"Node {name} leaves.");
             if (!_isWaiting && !IsClosing)
             {

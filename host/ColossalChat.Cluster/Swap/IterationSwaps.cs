@@ -5,12 +5,16 @@ namespace ColossalChat.Cluster;
 /// <summary>What leads an attempt keeps of a plugin's exchange: the one that is due, and how often roles were made anew.</summary>
 internal sealed class IterationSwaps
 {
-    // As many as one exchange makes at most: users, trainers again, others again, all of them back.
+    // As many as one exchange makes at most: trainers, trainers again, others, others again, trainers and others back.
     private const long FormationsEach = 8;
+
+    // More than one exchange asks.
+    private const int StepsEach = 100;
     private readonly HashSet<string> _seen = [];
     private SwapReady? _due;
     private RunState? _state;
-    private long _begun;
+    private IActorRef _swap = ActorRefs.Nobody;
+    private int _begun;
 
     /// <summary>An exchange waits for a boundary.</summary>
     public bool IsDue => _due is not null;
@@ -25,22 +29,41 @@ internal sealed class IterationSwaps
             _due = ready;
     }
 
+    /// <summary>The supervisor is told that it begins, and answers who takes part.</summary>
+    public void Announce(FlowContext flow) => flow.Run.Tell(new SwapBegun(flow.Epoch, _due!.Offer.Id));
+
     /// <summary>Begins it.</summary>
-    public void Begin(IActorContext context, FlowContext flow, RoleTable roles, RunState state)
+    public void Begin(IActorContext context, FlowContext flow, RoleTable roles, RunState state, SwapMembers members)
     {
-        var (ready, formations) = (_due!, FormationsEach * _begun++);
-        (_due, _state) = (null, state);
-        flow.Run.Tell(new SwapBegun(flow.Epoch, ready.Offer.Id));
-        var (actors, readers) = (roles.Roles, roles.Readers.Keys.ToArray());
-        context.ActorOf(Props.Create(() => new SwapActor(flow, ready, actors, readers, state, formations)));
+        var (ready, numbers) = (_due!, new SwapNumbers(FormationsEach * _begun, StepsEach * _begun));
+        (_due, _state, _begun) = (null, state, _begun + 1);
+        var (actors, readers) = (roles.Roles.ToDictionary(), roles.Readers.Keys.ToArray());
+        _swap = context.ActorOf(Props.Create(() => new SwapActor(flow, ready, members.Nodes, actors, readers, state, numbers)));
     }
 
+    /// <summary>It cannot begin.</summary>
+    public void GiveUp(FlowContext flow, string reason)
+    {
+        var offer = _due!.Offer;
+        _due = null;
+        flow.Run.Tell(new SwapEnded(flow.Epoch, offer.Id, Contracts.ExitCode.Failed, $"{offer.Plugin} {offer.Old} stays: {reason}"));
+    }
+
+    /// <summary>A node is gone that hosted no role.</summary>
+    public void Lose(MemberLost lost) => _swap.Tell(lost);
+
     /// <summary>It ended.</summary>
-    public void End(IActorContext context, IActorRef swap, FlowContext flow, StateSaver saver, SwapEnded ended)
+    public void End(IActorContext context, FlowContext flow, StateSaver saver, SwapEnded ended)
     {
         saver.EndKeeping(_state!);
         _state = null;
-        context.Stop(swap);
+        context.Stop(_swap);
+        _swap = ActorRefs.Nobody;
         flow.Run.Tell(ended);
     }
 }
+
+/// <summary>Numbers of an attempt that an exchange may use.</summary>
+/// <param name="Formations">How often roles were made anew before, or more.</param>
+/// <param name="Steps">Questions that were asked before, or more.</param>
+internal readonly record struct SwapNumbers(long Formations, int Steps);

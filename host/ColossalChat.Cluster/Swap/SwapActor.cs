@@ -8,80 +8,134 @@ namespace ColossalChat.Cluster;
 
 /// <summary>
 /// Exchanges one plugin between two iterations. All roles that hold something of it are disposed; made anew with the
-/// candidate they take up their state, and answer the last batch that they had. Only when all of them, of all ranks, did
-/// so the candidate stays; else all of them are made once more with the version that was there before.
+/// candidate they take up their state, and answer the last batch that they had. Only when all of them, of all ranks and on
+/// all nodes, did so the candidate stays; else all of them are made once more with the version that was there before.
 /// </summary>
-internal sealed class SwapActor : ReceiveActor
+internal sealed class SwapActor : ReceiveActor, IWithTimers
 {
     private readonly FlowContext _flow;
-    private readonly SwapOffer _offer;
-    private readonly IReadOnlyList<IActorRef> _exchanges;
+    private readonly SwapReady _ready;
+    private readonly Dictionary<string, IActorRef> _nodes;
     private readonly IReadOnlyDictionary<string, IActorRef> _roles;
     private readonly IReadOnlyCollection<string> _readers;
     private readonly RunState _state;
-    private readonly HashSet<string> _awaited = [];
+    private readonly Dictionary<string, IActorRef> _awaited = [];
     private readonly HashSet<string> _lost = [];
     private readonly SortedSet<string> _users = new(StringComparer.Ordinal);
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly long _started = Stopwatch.GetTimestamp();
     private Action _then = () => { };
+    private object? _question;
     private string? _failure;
-    private bool _isUnderTrial;
+    private bool _isUnderTrial = true;
     private long _formations;
     private int _step;
 
     /// <param name="flow">What all actors share.</param>
     /// <param name="ready">The candidate.</param>
+    /// <param name="nodes">Who takes part, by name.</param>
     /// <param name="roles">All roles by slot.</param>
     /// <param name="readers">Slots of those that compute with published weights.</param>
-    /// <param name="state">Of the whole run, between these two iterations.</param>
-    /// <param name="formations">How often roles were made anew in this attempt before.</param>
+    /// <param name="state">Of the whole run, between these two iterations; on disk where roles are on several nodes.</param>
+    /// <param name="numbers">What it may use and nobody used before.</param>
     public SwapActor(
-        FlowContext flow, SwapReady ready, IReadOnlyDictionary<string, IActorRef> roles, IReadOnlyCollection<string> readers, RunState state, long formations)
+        FlowContext flow,
+        SwapReady ready,
+        IReadOnlyDictionary<string, IActorRef> nodes,
+        IReadOnlyDictionary<string, IActorRef> roles,
+        IReadOnlyCollection<string> readers,
+        RunState state,
+        SwapNumbers numbers)
     {
-        (_flow, _offer, _exchanges, _roles, _readers, _state, _formations) = (flow, ready.Offer, ready.Exchanges, roles, readers, state, formations);
-        Receive<UsersFound>(found =>
-        {
-            _users.UnionWith(_roles.Keys.Where(slot => found.Slots.Contains(slot) || found.Slots.Contains(RoleSlots.RoleOf(slot))));
-            Arrive(found.Step, NameOf(Sender));
-        });
+        (_flow, _ready, _nodes, _roles, _readers, _state) = (flow, ready, nodes.ToDictionary(), roles, readers, state);
+        (_formations, _step) = (numbers.Formations, numbers.Steps);
+        ReceiveFromNodes();
         Receive<RoleClosed>(closed =>
         {
             if (closed.IsLost)
                 _lost.Add(closed.Role);
             Arrive(closed.Step, closed.Role);
         });
-        Receive<PluginSwitched>(switched =>
-        {
-            if (switched.Error.Length > 0 && switched.Step == _step)
-                GoBack(switched.Error);
-            else
-                Arrive(switched.Step, NameOf(Sender));
-        });
-        Receive<RoleReady>(ready => Arrive(ready.Step, ready.Role));
+        Receive<RoleReady>(made => Arrive(made.Step, made.Role));
         Receive<RoleRefused>(refused =>
         {
             if (refused.Step == _step && _isUnderTrial)
                 GoBack(refused.Reason);
         });
         Receive<WeightsSpread>(spread => Arrive(spread.Step, nameof(PublishAgain)));
-        Receive<SwapCommitted>(committed =>
+        Receive<SwapRecorded>(recorded =>
         {
-            _failure ??= committed.Advice;
-            Arrive(committed.Step, NameOf(Sender));
+            if (recorded.Error.Length > 0)
+                GoBack(recorded.Error);
+            else
+                Arrive(recorded.Step, nameof(RecordSwap));
+        });
+        Receive<AskAgain>(_ =>
+        {
+            foreach (var asked in _awaited.Values)
+                asked.Tell(_question!);
         });
     }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    private SwapOffer Offer => _ready.Offer;
 
     private string[] UsingTrainers => [.. _users.Where(IsTrainer)];
 
     private string[] UsingOthers => [.. _users.Where(slot => !IsTrainer(slot))];
 
-    protected override void PreStart() => AskNodes(step => new FindUsers(_offer.Id, step), () =>
+    protected override void PreStart()
+    {
+        if (_flow.Definition.IsSpread)
+        {
+            Timers.StartPeriodicTimer("again", new AskAgain(), _flow.Definition.Flow.ResendAfter);
+            AskNodes(step => new PrepareSwap(_ready.Request, step), FindUsers);
+        }
+        else
+        {
+            FindUsers();
+        }
+    }
+
+    private void ReceiveFromNodes()
+    {
+        Receive<SwapPrepared>(prepared => Heard(prepared.Step, prepared.Node, prepared.Refusal));
+        Receive<UsersFound>(found =>
+        {
+            _users.UnionWith(_roles.Keys.Where(slot => found.Slots.Contains(slot) || found.Slots.Contains(RoleSlots.RoleOf(slot))));
+            Heard(found.Step, found.Node, found.Error);
+        });
+        Receive<PluginSwitched>(switched => Heard(switched.Step, switched.Node, switched.Error));
+        Receive<SwapCommitted>(committed =>
+        {
+            _failure ??= committed.Advice;
+            Arrive(committed.Step, committed.Node);
+        });
+        Receive<MemberLost>(lost =>
+        {
+            _nodes.Remove(lost.Node);
+            if (_awaited.ContainsKey(lost.Node))
+                Arrive(_step, lost.Node);
+        });
+    }
+
+    // A node that cannot go back spoils the attempt, which knows how to begin anew.
+    private void Heard(int step, string node, string error)
+    {
+        if (error.Length == 0 || step != _step)
+            Arrive(step, node);
+        else if (_isUnderTrial)
+            GoBack(node.Length == 0 ? error : $"Node {node}: {error}");
+        else
+            _flow.Run.Tell(new RoleFailed(_flow.Epoch, "exchange", default, $"{Offer.Plugin} {Offer.Old} could not be returned to on node {node}: {error}", Repair.Rewind));
+    }
+
+    private void FindUsers() => AskNodes(step => new FindUsers(Offer.Id, step), () =>
     {
         // The ranks of a model form one group: none of them can be made anew alone.
         foreach (var slot in UsingTrainers)
             _users.UnionWith(_roles.Keys.Where(other => RoleSlots.AreRanksOfOne(slot, other)));
-        _isUnderTrial = true;
         Close(_users, () => SwitchNodes(isBack: false, TryTrainers));
     });
 
@@ -89,31 +143,32 @@ internal sealed class SwapActor : ReceiveActor
 
     // Trainers before the others, who may read their weights. What has state is made once more after it was tried, because a
     // role takes up its state before its first batch and not after it.
-    private void TryTrainers() => Open(_users, isTrial: true, () =>
+    private void TryTrainers() => Open(UsingTrainers, () =>
         Verify(UsingTrainers, () =>
             Renew(UsingTrainers, () =>
                 Publish(TryOthers))));
 
-    private void TryOthers() => Verify(UsingOthers, () =>
-        Renew([.. UsingOthers.Where(_state.Images.ContainsKey)], Commit));
+    private void TryOthers() => Open(UsingOthers, () =>
+        Verify(UsingOthers, () =>
+            Renew([.. UsingOthers.Where(_state.Images.ContainsKey)], Commit)));
 
-    private void Renew(IReadOnlyCollection<string> slots, Action then) => Close(slots, () => Open(slots, isTrial: true, then));
+    private void Renew(IReadOnlyCollection<string> slots, Action then) => Close(slots, () => Open(slots, then));
 
-    private void Commit() => AskNodes(step => new CommitSwap(_offer.Id, step, _state.Iteration), () =>
+    private void Commit() => Record(() => AskNodes(step => new CommitSwap(Offer.Id, step), () =>
     {
         var advice = _failure ?? "";
         var made = _users.Count == 0 ? "No role of this run holds anything of it." : $"Made anew, and tried on the last batch: {string.Join(", ", _users)}.";
-        End(ExitCode.Ok, $"{_offer.Plugin} {_offer.Old} -> {_offer.New} after iteration {Number(_state.Iteration)} in {Seconds()} s. {made}{Lost()} {advice}".TrimEnd());
-    });
+        End(ExitCode.Ok, $"{Offer.Plugin} {Offer.Old} -> {Offer.New} after iteration {Number(_state.Iteration)} in {Seconds()} s. {made}{Lost()} {advice}".TrimEnd());
+    }));
 
     // ---- Back ----
 
     private void GoBack(string reason)
     {
         (_failure, _isUnderTrial) = (reason, false);
-        Close(_users, () => SwitchNodes(isBack: true, () => Open(_users, isTrial: false, () => Publish(() => End(
+        Close(_users, () => SwitchNodes(isBack: true, () => Open(UsingTrainers, () => Publish(() => Open(UsingOthers, () => End(
             ExitCode.Failed,
-            $"{_offer.Plugin} {_offer.Old} stays: {_offer.New} was tried after iteration {Number(_state.Iteration)} and rolled back in {Seconds()} s. {_failure}{Lost()}")))));
+            $"{Offer.Plugin} {Offer.Old} stays: {Offer.New} was tried after iteration {Number(_state.Iteration)} and rolled back in {Seconds()} s. {_failure}{Lost()}"))))));
     }
 
     private string Lost() => _lost.Count == 0
@@ -121,7 +176,7 @@ internal sealed class SwapActor : ReceiveActor
         : $" {string.Join(", ", _lost)} did not return within flow.cancel-grace: its thread is lost until this process ends.";
 
     private void End(ExitCode exitCode, string message) =>
-        Context.Parent.Tell(new SwapEnded(_flow.Epoch, _offer.Id, exitCode, message));
+        Context.Parent.Tell(new SwapEnded(_flow.Epoch, Offer.Id, exitCode, message));
 
     // ---- One step each ----
 
@@ -129,15 +184,21 @@ internal sealed class SwapActor : ReceiveActor
 
     private void Verify(IReadOnlyCollection<string> slots, Action then) => AskRoles(slots, step => new VerifyRole(step), then);
 
-    private void Open(IReadOnlyCollection<string> slots, bool isTrial, Action then)
+    private void Open(IReadOnlyCollection<string> slots, Action then)
     {
         var formation = Formation.NumberOf(_flow.Epoch, ++_formations);
-        AskRoles(slots, step => new OpenRole(step, formation, _state, isTrial), then);
+        AskRoles(
+            slots,
+            step => _flow.Definition.IsSpread
+                ? new OpenSavedRole(step, formation, _state.Iteration, _state.Folder!, _isUnderTrial)
+                : new OpenRole(step, formation, _state, _isUnderTrial),
+            then);
     }
 
-    private void SwitchNodes(bool isBack, Action then) => AskNodes(step => new SwitchPlugin(_offer.Id, step, isBack), then);
+    private void SwitchNodes(bool isBack, Action then) => AskNodes(step => new SwitchPlugin(Offer.Id, step, isBack), then);
 
-    // New trainers have published nothing, and what the old ones published may be gone with them.
+    // New trainers have published nothing, and what the old ones published may be gone with them. Readers that are closed
+    // take note, and load these first when they are opened.
     private void Publish(Action then)
     {
         if (UsingTrainers.Length == 0 || _readers.Count == 0)
@@ -146,33 +207,42 @@ internal sealed class SwapActor : ReceiveActor
             return;
         }
 
-        Await([nameof(PublishAgain)], then);
+        Await(nameof(PublishAgain), then);
         Context.Parent.Tell(new PublishAgain(_step));
     }
 
-    private void AskRoles(IReadOnlyCollection<string> slots, Func<int, object> question, Action then)
+    private void Record(Action then)
     {
-        string[] asked = [.. slots];
-        Await(asked, then);
-        var ask = question(_step);
-        foreach (var slot in asked)
-            _roles[slot].Tell(ask);
-        if (asked.Length == 0)
+        Await(nameof(RecordSwap), then);
+        _flow.Run.Tell(new RecordSwap(Offer.Id, _step, _state.Iteration));
+    }
+
+    private void AskRoles(IReadOnlyCollection<string> slots, Func<int, object> question, Action then) =>
+        Ask(slots.ToDictionary(slot => slot, slot => _roles[slot]), question, then);
+
+    private void AskNodes(Func<int, object> question, Action then) => Ask(_nodes, question, then);
+
+    private void Ask(IReadOnlyDictionary<string, IActorRef> asked, Func<int, object> question, Action then)
+    {
+        Await([], then);
+        _question = question(_step);
+        foreach (var (name, actor) in asked)
+            _awaited.Add(name, actor);
+        foreach (var actor in asked.Values)
+            actor.Tell(_question);
+        if (asked.Count == 0)
             then();
     }
 
-    private void AskNodes(Func<int, object> question, Action then)
-    {
-        Await(_exchanges.Select(NameOf), then);
-        foreach (var exchange in _exchanges)
-            exchange.Tell(question(_step));
-    }
+    // Who answers within this process is not asked again.
+    private void Await(string answer, Action then) => Await([(answer, ActorRefs.Nobody)], then);
 
-    private void Await(IEnumerable<string> answers, Action then)
+    private void Await((string Name, IActorRef Asked)[] answers, Action then)
     {
         _step++;
         _awaited.Clear();
-        _awaited.UnionWith(answers);
+        foreach (var (name, asked) in answers)
+            _awaited.Add(name, asked);
         _then = then;
     }
 
@@ -188,7 +258,7 @@ internal sealed class SwapActor : ReceiveActor
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private static string NameOf(IActorRef actor) => actor.Path.ToString();
-
     private static bool IsTrainer(string slot) => RoleSlots.RoleOf(slot) == RoleSlots.Trainer;
+
+    private sealed record AskAgain;
 }

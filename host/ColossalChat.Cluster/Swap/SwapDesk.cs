@@ -6,27 +6,42 @@ namespace ColossalChat.Cluster;
 
 /// <summary>
 /// Takes wishes to exchange plugins, one after the other: has every node load the candidate, hands what all of them found
-/// good to the run, and answers.
+/// good to the run, writes down what stays, and answers.
 /// </summary>
-internal sealed class SwapDesk : ReceiveActor
+internal sealed class SwapDesk : ReceiveActor, IWithTimers
 {
     private readonly RunDefinition _definition;
-    private readonly IActorRef[] _exchanges;
     private readonly Queue<SwapRequest> _waiting = new();
-    private readonly List<SwapPrepared> _prepared = [];
+    private readonly Dictionary<string, SwapPrepared> _prepared = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
+    private IReadOnlyDictionary<string, IActorRef> _nodes = new Dictionary<string, IActorRef>();
     private SwapRequest? _current;
+    private bool _isPreparing;
 
     public SwapDesk(RunDefinition definition)
     {
         _definition = definition;
-        _exchanges = definition.Plugins is { } exchange
-            ? [Context.ActorOf(Props.Create(() => new ExchangeActor(exchange, definition.ControlEvery)).WithDispatcher(RunHocon.IoDispatcher), "exchange")]
-            : [];
-        Receive<SwapAsked>(Ask);
-        Receive<SwapPrepared>(prepared => prepared.Id == _current?.Id, Prepared);
-        Receive<SwapEnded>(ended => ended.Id == _current?.Id, ended => End(ended.ExitCode, ended.Message));
+        Receive<SwapAsked>(asked => Ask(asked.Request));
+        Receive<NodesKnown>(Know);
+        Receive<SwapPrepared>(prepared => _isPreparing && prepared.Id == _current?.Id, Prepared);
+        Receive<SwapPrepared>(late => _log.Debug("Dropped a late answer of node {0}.", late.Node));
+        Receive<PluginSwitched>(_ => { }); // A candidate that was refused is forgotten; nothing waits for that.
         Receive<ExchangeNoted>(Context.Parent.Tell);
+        Receive<RecordSwap>(Record);
+        Receive<SwapEnded>(ended => ended.Id == _current?.Id, ended => End(ended.ExitCode, ended.Message));
+        Receive<Look>(_ => LookAround());
+        Receive<AskAgain>(_ => AskNodes());
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart()
+    {
+        if (_definition.Plugins is null)
+            return;
+        Timers.StartPeriodicTimer("look", new Look(), _definition.ControlEvery);
+        if (_definition.IsSpread)
+            Timers.StartPeriodicTimer("again", new AskAgain(), _definition.Flow.ResendAfter);
     }
 
     protected override void PostStop()
@@ -35,46 +50,132 @@ internal sealed class SwapDesk : ReceiveActor
             Answer(request, ExitCode.NotFound, $"The run ended before {request.Plugin} could be exchanged; it was not.");
     }
 
-    private void Ask(SwapAsked asked)
+    private void LookAround()
     {
-        if (_exchanges.Length == 0)
+        try
         {
-            Answer(asked.Request, ExitCode.Invalid, _definition.IsSpread
-                ? "A run on several nodes does not exchange plugins while it goes on. Install the new version on all nodes and start them again; the run goes on from its last checkpoint."
-                : "This run cannot exchange plugins.");
+            foreach (var request in _definition.Plugins!.Changes())
+                Ask(request);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A folder that is being written to; the next look is soon.
+            _log.Debug("A watched plugin folder could not be read: {0}", error.Message);
+        }
+    }
+
+    private void Ask(SwapRequest request)
+    {
+        if (_definition.Plugins is null)
+        {
+            Answer(request, ExitCode.Invalid, "This run cannot exchange plugins.");
             return;
         }
 
-        _waiting.Enqueue(asked.Request);
+        _waiting.Enqueue(request);
         Next();
     }
 
     private void Next()
     {
-        if (_current is not null || !_waiting.TryDequeue(out _current))
+        while (_current is null && _waiting.TryDequeue(out _current))
+        {
+            _prepared.Clear();
+            if (!TryCopy())
+                continue;
+            _isPreparing = true;
+            AskNodes();
+        }
+    }
+
+    // One copy for all nodes, where all of them see it.
+    private bool TryCopy()
+    {
+        if (!_definition.IsSpread)
+            return true;
+        try
+        {
+            _current = _definition.Plugins!.Copied(_current!);
+            return true;
+        }
+        catch (UserErrorException error)
+        {
+            Refuse(error.Message);
+            return false;
+        }
+    }
+
+    private void Know(NodesKnown known)
+    {
+        _nodes = known.Nodes;
+        foreach (var gone in _prepared.Keys.Where(node => !_nodes.ContainsKey(node)).ToArray())
+            _prepared.Remove(gone);
+        AskNodes();
+        DecideWhenAllAnswered();
+    }
+
+    private void AskNodes()
+    {
+        if (!_isPreparing)
             return;
-        _prepared.Clear();
-        foreach (var exchange in _exchanges)
-            exchange.Tell(new PrepareSwap(_current));
+        foreach (var (name, node) in _nodes)
+            if (!_prepared.ContainsKey(name))
+                node.Tell(new PrepareSwap(_current!, Step: 0));
     }
 
     private void Prepared(SwapPrepared prepared)
     {
-        _prepared.Add(prepared);
-        if (_prepared.Count < _exchanges.Length)
+        if (_nodes.ContainsKey(prepared.Node))
+            _prepared[prepared.Node] = prepared;
+        DecideWhenAllAnswered();
+    }
+
+    private void DecideWhenAllAnswered()
+    {
+        if (!_isPreparing || _nodes.Count == 0 || _prepared.Count < _nodes.Count)
             return;
-        var refusals = _prepared.Where(answer => answer.Offer is null).Select(answer => answer.Refusal).Distinct().ToArray();
+        _isPreparing = false;
+        var refusals = _prepared.Values.Where(answer => answer.Offer is null).ToArray();
         if (refusals.Length == 0)
         {
-            Context.Parent.Tell(new SwapReady(_prepared[0].Offer!, _exchanges));
+            Context.Parent.Tell(new SwapReady(_prepared.Values.First().Offer!, _current!));
             return;
         }
 
-        foreach (var exchange in _exchanges)
-            exchange.Tell(new SwitchPlugin(_current!.Id, Step: 0, IsBack: true));
-        var message = $"{_current!.Plugin} from {_current.Folder} was refused, and the run goes on with what it has: {string.Join("\n", refusals)}";
+        foreach (var node in _nodes.Values)
+            node.Tell(new SwitchPlugin(_current!.Id, Step: 0, IsBack: true));
+        Refuse(string.Join("\n", refusals.GroupBy(refusal => refusal.Refusal).Select(same => Where([.. same.Select(refusal => refusal.Node)]) + same.Key)));
+        Next();
+    }
+
+    // The same reason everywhere needs no places.
+    private string Where(IReadOnlyCollection<string> nodes) =>
+        nodes.Count == _nodes.Count ? "" : $"{string.Join(", ", nodes.Order(StringComparer.Ordinal))}: ";
+
+    private void Refuse(string reason)
+    {
+        var message = $"{_current!.Plugin} from {_current.Folder} was refused, and the run goes on with what it has: {reason}";
         Context.Parent.Tell(new ExchangeNoted("swap", message));
-        End(ExitCode.Invalid, message);
+        Answer(_current, ExitCode.Invalid, message);
+        _current = null;
+    }
+
+    private void Record(RecordSwap record)
+    {
+        var error = "";
+        try
+        {
+            _definition.Fence?.Invoke();
+            _definition.Plugins!.Record(record.Id, record.Iteration);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or UserErrorException)
+        {
+            error = $"It could not be written down in the run's folder: {failure.Message}";
+        }
+
+        var recorded = new SwapRecorded(record.Step, error);
+        Context.Parent.Tell(recorded);
+        Sender.Tell(recorded);
     }
 
     private void End(ExitCode exitCode, string message)
@@ -97,4 +198,8 @@ internal sealed class SwapDesk : ReceiveActor
             _log.Warning(error, "Request {0} could not be answered.", request.Id);
         }
     }
+
+    private sealed record Look;
+
+    private sealed record AskAgain;
 }

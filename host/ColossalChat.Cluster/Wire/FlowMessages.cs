@@ -250,6 +250,7 @@ internal static class FlowMessages
         Of<Parcel>(Parcel.OwnManifest, Write, ReadParcel),
         Of<ParcelTaken>("pt1", (to, message) => to.Int64(message.Number), from => new(from.Int64("Number"))),
         .. NodeMessageEntries.All,
+        .. SwapMessageEntries.All,
     ];
 
     /// <summary>Entries by manifest.</summary>

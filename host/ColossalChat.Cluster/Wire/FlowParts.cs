@@ -118,6 +118,19 @@ internal static class FlowParts
 
     public static WrittenFile ReadWrittenFile(WireReader from) => new(from.Int64("Bytes"), from.Name("Hash"));
 
+    /// <summary>Bytes of a <see cref="PluginCopy"/> with empty names.</summary>
+    public const int LeastPluginCopy = 4;
+
+    public static void Write(WireWriter to, PluginCopy copy)
+    {
+        to.Name(copy.Plugin);
+        to.Text(copy.Place);
+        to.Name(copy.Fingerprint);
+        to.Text(copy.Source);
+    }
+
+    public static PluginCopy ReadPluginCopy(WireReader from) => new(from.Name("Plugin"), from.Text("Place"), from.Name("Fingerprint"), from.Text("Source"));
+
     public static void Write(WireWriter to, Parcel parcel)
     {
         to.Int64(parcel.Number);

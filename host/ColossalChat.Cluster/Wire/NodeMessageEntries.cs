@@ -21,7 +21,7 @@ internal static class NodeMessageEntries
             },
             from => new(ReadNodeCard(from), from.Numbers("Hosted"), from.Int32("Uid"))),
         Of<HostRole>(
-            "hr1",
+            "hr2",
             (to, message) =>
             {
                 to.Int64(message.Epoch);
@@ -30,8 +30,11 @@ internal static class NodeMessageEntries
                 to.Text(message.Meet);
                 to.Ref(message.Run);
                 to.Ref(message.Iteration);
+                to.List(message.Plugins, Write);
             },
-            from => new(from.Int64("Epoch"), from.Name("Slot"), from.Text("Checkpoint"), from.Text("Meet"), from.Ref("Run"), from.Ref("Iteration"))),
+            from => new(
+                from.Int64("Epoch"), from.Name("Slot"), from.Text("Checkpoint"), from.Text("Meet"), from.Ref("Run"), from.Ref("Iteration"),
+                from.List("Plugins", LeastPluginCopy, ReadPluginCopy))),
         Of<EndRole>(
             "er1",
             (to, message) =>

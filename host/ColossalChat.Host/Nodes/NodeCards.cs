@@ -28,7 +28,7 @@ internal static class NodeCards
         var settings = FlatSettings.Of(bound.EffectiveText(), "configuration")
             .Where(setting => !s_own.Any(own => setting.Key == own || setting.Key.StartsWith(own, StringComparison.Ordinal)))
             .Select(setting => $"{setting.Key}={setting.Value}");
-        var versions = bound.Catalog.Plugins.ToDictionary(plugin => $"plugin {plugin.Name}", plugin => $"{plugin.Version} {plugin.Sha256[..12]}");
+        var versions = bound.Catalog.Plugins.ToDictionary(plugin => NodeCard.KeyOf(plugin.Name), plugin => $"{plugin.Version} {plugin.Sha256[..12]}");
         versions["program"] = EnvironmentReport.ProgramVersion;
         versions["configuration"] = Hash(string.Join('\n', settings))[..12];
         return versions;

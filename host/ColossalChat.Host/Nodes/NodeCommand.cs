@@ -32,10 +32,11 @@ internal sealed class NodeCommand(HostServices host) : CliCommand<NodeOptions>
         var roles = RolesOf(options.Roles);
         var config = ConfigLoader.LoadFile(options.File, options.Settings);
         using var plugins = host.CatalogFor(RunBinder.PluginsOf(config));
-        var bound = RunBinder.Bind(config, plugins.Catalog);
-        _ = RunBinder.RunFolderOf(bound.Settings.Run);
+        // Nothing here keeps what is bound itself, whose options are objects of plugins that may be exchanged.
+        var binding = new RunBinding(RunBinder.Bind(config, plugins.Catalog));
+        _ = RunBinder.RunFolderOf(binding.Current.Settings.Run);
         using var going = host.BeginRun();
-        var over = await new NodeRunner(host, bound, roles).RunAsync(cancel).ConfigureAwait(false);
+        var over = await new NodeRunner(host, binding, roles).RunAsync(cancel).ConfigureAwait(false);
         await context.Out.WriteLineAsync(over.Message).ConfigureAwait(false);
         return over.ExitCode;
     }

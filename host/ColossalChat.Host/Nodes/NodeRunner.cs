@@ -11,15 +11,14 @@ using ColossalChat.Transfer;
 namespace ColossalChat.Host.Nodes;
 
 /// <summary>Runs one node: plugins and models of this process, in the actor system of a cluster.</summary>
-internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyList<string> roles)
+internal sealed class NodeRunner(HostServices host, RunBinding binding, IReadOnlyList<string> roles)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
     private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly RunBinding _binding = new(bound);
     private string _mark = "";
     private volatile bool _wasMember;
 
-    private RunFolder Folder => RunBinder.RunFolderOf(bound.Settings.Run);
+    private RunFolder Folder => RunBinder.RunFolderOf(binding.Current.Settings.Run);
 
     /// <summary>Joins, hosts, and leaves when the run has ended or the user wants it.</summary>
     public async Task<RunOver> RunAsync(CancellationToken cancel)
@@ -28,17 +27,17 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         var own = Path.Combine(Folder.Path, "nodes", name);
         Directory.CreateDirectory(own);
         _mark = new CoordinatorTerm(Folder.Path, name).Mark;
-        var telemetry = bound.Settings.Telemetry;
+        var telemetry = binding.Current.Settings.Telemetry;
         using var log = new NodeLog(host.Console, host.IsVerbose, Path.Combine(own, "log.txt"), telemetry.JsonLog ? Path.Combine(own, "log.jsonl") : null, name);
         await using var told = (await NodeTelemetry.StartAsync(telemetry, new RunFolder(own), Folder.IdentityFor(telemetry), name, log).ConfigureAwait(false)).ConfigureAwait(false);
-        var network = NodeNetwork.Of(bound);
-        var cluster = bound.Settings.Cluster;
+        var network = NodeNetwork.Of(binding.Current);
+        var cluster = binding.Current.Settings.Cluster;
         if (NodeTls.RiskOf(cluster, network) is { } risk)
             log.Warning(risk);
         using var identity = NodeTls.FilesOf(cluster.Tls)?.Load(log.Warning);
         var laneSettings = NodeTls.LaneOf(cluster, network, own);
         using var lane = new NetworkBlobLane(laneSettings, log);
-        NodeContext NewContext() => new(NodeSetup.Of(_binding, Folder.Path, log) with
+        NodeContext NewContext() => new(NodeSetup.Of(binding, Folder.Path, log) with
         {
             NodeName = name,
             Devices = host.Devices,
@@ -46,19 +45,21 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
             ReadersAreElsewhere = true,
         });
         using var node = NewContext();
-        using var ranks = TrainerRanks.OfNode(_binding, node, NewContext, identity);
-        var system = ActorSystem.Create(cluster.Name, NodeNetwork.SystemSetup(bound.Config, roles, identity, log));
+        using var ranks = TrainerRanks.OfNode(binding, node, NewContext, identity);
+        using var exchange = new PluginExchange(
+            binding, node, Folder, roles.Contains(RunNodes.CoordinatorRole) ? StageRunner.WatchOf(binding.Current) : null, log, isSpread: true);
+        var system = ActorSystem.Create(cluster.Name, NodeNetwork.SystemSetup(binding.Current.Config, roles, identity, log));
         try
         {
-            var card = NodeCards.Of(bound, name, roles, network.Host);
-            var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason));
+            var card = NodeCards.Of(binding.Current, name, roles, network.Host);
+            var run = Definition(node, ranks, new ParcelPost(system, lane), reason => GiveUp(system, log, reason)) with { Plugins = exchange };
             var definition = new NodeDefinition { Card = card, FreePort = () => NodeCards.FreePort(network.Host), Run = run, MeetAt = ranks.MeetAt, Ended = over => _over.TrySetResult(over) };
             using var address = NodeAddresses.Leave(Folder.Path, name, Akka.Cluster.Cluster.Get(system).SelfAddress.ToString());
             using var record = new NodeRecord(card, address.Own, laneSettings.AdvertisedHost, lane.Port, identity?.Certificate.Subject ?? "", identity?.Certificate.NotAfter.ToUniversalTime()).Leave(Folder.Path);
             WatchMembership(system, log);
             var known = NodeAddresses.Of(Folder.Path).Where(other => other != address.Own).ToArray();
             var handle = RunNodes.Start(
-                system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, log) : null, network.SeedsFor(address.Own, identity is null ? known : NodeTls.Trusted(known, identity)));
+                system, definition, roles.Contains(RunNodes.CoordinatorRole) ? Leader(run, card, node, exchange, log) : null, network.SeedsFor(address.Own, identity is null ? known : NodeTls.Trusted(known, identity)));
             log.Info($"node {name} with roles {string.Join(", ", roles)}, run folder {Folder.Path}");
             using var leaving = cancel.Register(handle.Leave);
             using var watch = new Timer(_ => LookForEnd(own, log), null, TimeSpan.Zero, s_look);
@@ -67,6 +68,8 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         finally
         {
             await system.Terminate().ConfigureAwait(false);
+            foreach (var retired in exchange.CollectAll())
+                log.Debug(retired.Message);
         }
     }
 
@@ -122,16 +125,16 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
 
     private RunDefinition Definition(NodeContext node, TrainerRanks ranks, ParcelPost parcels, Action<string> abandon)
     {
-        var settings = bound.Settings;
+        var settings = binding.Current.Settings;
         return new RunDefinition
         {
-            Plan = bound.Plan,
-            Roles = RoleMakers.Of(_binding, node, ranks),
+            Plan = binding.Current.Plan,
+            Roles = RoleMakers.Of(binding, node, ranks),
             Devices = node.Devices,
             Device = settings.Device,
             RunFolder = Folder.Path,
             RunId = Folder.IdentityFor(settings.Telemetry),
-            Journal = StageRunner.JournalOf(bound),
+            Journal = StageRunner.JournalOf(binding.Current),
             CheckpointEvery = settings.Run.CheckpointEvery,
             KeepCheckpoints = settings.Run.KeepCheckpoints,
             KeepBest = settings.Run.KeepBest.Length > 0 ? new BestRule(settings.Run.KeepBest, settings.Run.BestIs) : null,
@@ -142,35 +145,37 @@ internal sealed class NodeRunner(HostServices host, BoundRun bound, IReadOnlyLis
         };
     }
 
-    private CoordinatorDefinition Leader(RunDefinition run, NodeCard card, NodeContext node, NodeLog log)
+    private CoordinatorDefinition Leader(RunDefinition run, NodeCard card, NodeContext node, PluginExchange exchange, NodeLog log)
     {
         var term = new CoordinatorTerm(Folder.Path, card.Name);
         return new CoordinatorDefinition
         {
-            Cluster = bound.Settings.Cluster,
+            Cluster = binding.Current.Settings.Cluster,
             Card = card,
             Term = term,
             Mark = _mark,
             Abandon = run.Abandon!,
-            Open = () => Open(run with { Fence = term.Require }, node, log),
+            Open = () => Open(run with { Fence = term.Require }, node, exchange, log),
         };
     }
 
     // The run is where its folder says that it is; whoever led it before.
-    private LedRun Open(RunDefinition run, NodeContext node, NodeLog log)
+    private LedRun Open(RunDefinition run, NodeContext node, PluginExchange exchange, NodeLog log)
     {
         var folder = Folder;
         if (!File.Exists(folder.EffectiveConfig))
-            File.WriteAllText(folder.EffectiveConfig, bound.EffectiveText());
-        FlatSettings.CheckStage(FlatSettings.OfFile(folder.EffectiveConfig), FlatSettings.Of(bound.EffectiveText(), "configuration"), folder.Path);
+            File.WriteAllText(folder.EffectiveConfig, binding.Current.EffectiveText());
+        FlatSettings.CheckStage(FlatSettings.OfFile(folder.EffectiveConfig), FlatSettings.Of(binding.Current.EffectiveText(), "configuration"), folder.Path);
         Checkpoints.Recover(folder.Path, log.Warning);
         var choice = Checkpoints.LatestForCoordinator(folder.Path);
         foreach (var skipped in choice.Skipped)
             log.Warning(skipped);
-        IMetricSink[] sinks = [.. (bound.Settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(folder.Path))];
+        if (!File.Exists(folder.PluginVersions))
+            exchange.NoteAll(choice.Checkpoint?.Iteration ?? 0);
+        IMetricSink[] sinks = [.. (binding.Current.Settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(folder.Path))];
         var recorder = new RunRecorder(folder, new RecorderSettings(log, host.Console, host.Console.Line, sinks)
         {
-            SamplesEvery = bound.Settings.Run.SamplesEvery,
+            SamplesEvery = binding.Current.Settings.Run.SamplesEvery,
             IsResumed = File.Exists(folder.Metrics),
         });
         return new LedRun(run with { Observer = recorder, ResumeFrom = choice.Checkpoint }, end =>

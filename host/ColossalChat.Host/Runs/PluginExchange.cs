@@ -12,7 +12,7 @@ namespace ColossalChat.Host.Runs;
 /// Exchanges a plugin of a run on this node: the candidate is copied into the run's folder, loaded beside the version in
 /// use, bound to the run's configuration, and then takes its place, or is given up.
 /// </summary>
-internal sealed class PluginExchange : IPluginExchange, IDisposable
+internal sealed partial class PluginExchange : IPluginExchange, IDisposable
 {
     // Looks follow one another at growing distances: a batch that the old version made may be held until the next one.
     private const int MostLooks = 20;
@@ -21,9 +21,11 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
     private readonly NodeContext _node;
     private readonly PluginCopies _copies;
     private readonly PluginWatch? _watch;
-    private readonly JsonLines _versions;
+    private readonly RunFolder _folder;
+    private readonly PluginsInUse? _inUseFile;
     private readonly INodeLog _log;
     private readonly List<Retiring> _retiring = [];
+    private IReadOnlyList<PluginCopy> _inUse = [];
     private Pending? _pending;
 
     /// <param name="binding">The run.</param>
@@ -31,22 +33,19 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
     /// <param name="folder">Its folder, which takes the copies.</param>
     /// <param name="watch">Looks after plugin folders; null when none are watched.</param>
     /// <param name="log">Takes what goes wrong on the way.</param>
-    public PluginExchange(RunBinding binding, NodeContext node, RunFolder folder, PluginWatch? watch, INodeLog log)
+    /// <param name="isSpread">The run is on several nodes, and its folder tells each which versions it has.</param>
+    public PluginExchange(RunBinding binding, NodeContext node, RunFolder folder, PluginWatch? watch, INodeLog log, bool isSpread = false)
     {
-        (_binding, _node, _watch, _log) = (binding, node, watch, log);
+        (_binding, _node, _folder, _watch, _log) = (binding, node, folder, watch, log);
         _copies = new PluginCopies(folder.In("plugins"));
-        _versions = new JsonLines(folder.PluginVersions);
+        _inUseFile = isSpread ? new PluginsInUse(_copies.Root) : null;
     }
 
     private PluginCatalog Catalog => _binding.Current.Catalog;
 
     /// <summary>Writes down which versions the run begins with.</summary>
     /// <param name="iteration">Last finished iteration; 0 before training.</param>
-    public void NoteAll(long iteration)
-    {
-        foreach (var plugin in Catalog.Plugins)
-            NoteVersion(iteration, plugin);
-    }
+    public void NoteAll(long iteration) => NoteVersions(iteration, Catalog.Plugins);
 
     /// <inheritdoc/>
     public IReadOnlyList<SwapRequest> Changes()
@@ -56,23 +55,30 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
     }
 
     /// <inheritdoc/>
+    public SwapRequest Copied(SwapRequest request)
+    {
+        CurrentOf(request.Plugin);
+        var source = PluginCopies.Find(request.Plugin, request.Folder);
+        var copy = _copies.Take(request.Plugin, source);
+        return request with { Copy = new PluginCopy(request.Plugin, Path.GetRelativePath(_copies.Root, copy), FolderFingerprint.Of(copy), source) };
+    }
+
+    /// <inheritdoc/>
     public SwapOffer Prepare(SwapRequest request)
     {
         lock (_lock)
         {
-            if (_pending is not null)
-                throw new InvalidOperationException($"Plugin {_pending.Request.Plugin} is being exchanged; one at a time.");
-            var current = Catalog.Plugins.FirstOrDefault(plugin => plugin.Name == request.Plugin)
-                ?? throw new UserErrorException(
-                    $"This run has no plugin {request.Plugin}. {NearestName.Advice(request.Plugin, [.. Catalog.Plugins.Select(plugin => plugin.Name)], "plugins")}", ExitCode.NotFound);
-            var source = PluginCopies.Find(request.Plugin, request.Folder);
-            var copy = _copies.Take(request.Plugin, source);
-            var candidate = PluginCandidate.Load(request.Plugin, copy, source, Catalog.Pins.GetValueOrDefault(request.Plugin));
+            if (_pending is { } same && same.Request.Id == request.Id)
+                return OfferOf(same);
+            ForgetUntried();
+            var current = CurrentOf(request.Plugin);
+            var copy = request.Copy ?? Copied(request).Copy!;
+            var candidate = Load(copy);
             try
             {
                 if (candidate.Info.Sha256 == current.Sha256)
                     throw new UserErrorException($"Its dll is the one that is in use ({current.Version}, SHA-256 {current.Sha256}); there is nothing to exchange.");
-                _pending = new Pending(request, candidate, Rebound(candidate), copy);
+                _pending = new Pending(request, candidate, Rebound(candidate), copy) { OldVersion = current.Version };
             }
             catch
             {
@@ -80,7 +86,7 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
                 throw;
             }
 
-            return new SwapOffer(request.Id, request.Plugin, current.Version, candidate.Info.Version, candidate.Info.Sha256);
+            return OfferOf(_pending);
         }
     }
 
@@ -97,11 +103,8 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
         lock (_lock)
         {
             var pending = Find(id);
-            Evict(pending.Request.Plugin);
-            var (before, swapped) = (_binding.Current, _binding.Swapped);
-            pending.Previous = (Catalog.Replace(pending.Candidate), before, swapped);
-            _binding.Change(
-                pending.Bound with { Catalog = before.Catalog }, new Dictionary<string, string>(swapped) { [pending.Request.Plugin] = pending.Copy });
+            var (bound, swapped, inUse) = (_binding.Current, _binding.Swapped, _inUse);
+            pending.Previous = new Previous(TakeOver(pending.Candidate, pending.Bound, pending.Copy), bound, swapped, inUse);
         }
     }
 
@@ -114,11 +117,12 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
             if (_pending is not { } pending || pending.Request.Id != id)
                 return;
             var candidate = pending.Candidate;
-            if (pending.Previous is var (plugin, bound, swapped))
+            if (pending.Previous is var (plugin, bound, swapped, inUse))
             {
                 Evict(pending.Request.Plugin);
                 candidate = bound.Catalog.Replace(plugin);
                 _binding.Change(bound, swapped);
+                _inUse = inUse;
             }
 
             _pending = null;
@@ -128,16 +132,15 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public string Commit(string id, long iteration)
+    public string Commit(string id)
     {
         lock (_lock)
         {
             var pending = Find(id);
-            var old = pending.Previous!.Value.Plugin;
+            var old = pending.Previous!.Plugin;
             _pending = null;
-            NoteVersion(iteration, pending.Candidate.Info);
             Retire(old);
-            return Advice(pending.Request.Plugin, pending.Candidate.Info.Folder, old.Info.Folder);
+            return Advice(pending, old.Info.Folder);
         }
     }
 
@@ -176,7 +179,6 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
     {
         if (_pending is { } pending)
             GoBack(pending.Request.Id);
-        _versions.Dispose();
     }
 
     // Apart from the method that gives it up: a local of a running method would keep the candidate in memory.
@@ -216,9 +218,13 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
 
     private void Retire(PluginCandidate version) => _retiring.Add(new Retiring(version.Retire()));
 
-    private static string Advice(string plugin, string from, string installed) => from == installed
-        ? ""
-        : $"A run that is started or resumed later has what is in {installed}: to keep this version, put the files of {from} there{(Path.GetFileName(installed) == plugin ? "" : $" as {plugin}")}.";
+    private string Advice(Pending pending, string installed)
+    {
+        if (_inUseFile is not null)
+            return $"Nodes that are started later load it from {_inUseFile.Folder}, whatever is in their plugin folder.";
+        var (plugin, from) = (pending.Request.Plugin, pending.Copy.Source);
+        return from == installed ? "" : $"A run that is started or resumed later has what is in {installed}: to keep this version, put the files of {from} there{(Path.GetFileName(installed) == plugin ? "" : $" as {plugin}")}.";
+    }
 
     private static RetiredPlugin? LookAfter(Retiring retiring)
     {
@@ -240,13 +246,24 @@ internal sealed class PluginExchange : IPluginExchange, IDisposable
             : new RetiredPlugin(true, $"{name} is not used by this run any more; it stays loaded, because the program itself uses it.");
     }
 
-    private void NoteVersion(long iteration, PluginInfo plugin) =>
-        _versions.Append(new PluginVersionLine(iteration, plugin.Name, plugin.Version, plugin.Sha256, plugin.Folder));
+    private static SwapOffer OfferOf(Pending pending) =>
+        new(pending.Request.Id, pending.Request.Plugin, pending.OldVersion, pending.Candidate.Info.Version, pending.Candidate.Info.Sha256);
 
-    private sealed record Pending(SwapRequest Request, PluginCandidate Candidate, BoundRun Bound, string Copy)
+    private void NoteVersions(long iteration, IEnumerable<PluginInfo> plugins)
     {
-        public (PluginCandidate Plugin, BoundRun Bound, IReadOnlyDictionary<string, string> Swapped)? Previous { get; set; }
+        using var versions = new JsonLines(_folder.PluginVersions);
+        foreach (var plugin in plugins)
+            versions.Append(new PluginVersionLine(iteration, plugin.Name, plugin.Version, plugin.Sha256, plugin.Folder));
     }
+
+    private sealed record Pending(SwapRequest Request, PluginCandidate Candidate, BoundRun Bound, PluginCopy Copy)
+    {
+        public required string OldVersion { get; init; }
+
+        public Previous? Previous { get; set; }
+    }
+
+    private sealed record Previous(PluginCandidate Plugin, BoundRun Bound, IReadOnlyDictionary<string, string> Swapped, IReadOnlyList<PluginCopy> InUse);
 
     private sealed class Retiring(RetiredContext context)
     {

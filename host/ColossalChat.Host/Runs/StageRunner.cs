@@ -176,7 +176,8 @@ internal sealed class StageRunner(HostServices host) : IStageRunner
         };
     }
 
-    private static PluginWatch? WatchOf(BoundRun bound)
+    /// <summary>Looks after the plugin folders that the configuration says are watched; null for none.</summary>
+    internal static PluginWatch? WatchOf(BoundRun bound)
     {
         var watched = bound.Catalog.Plugins.Where(plugin => bound.Settings.Plugins.Watches(plugin.Folder)).ToDictionary(plugin => plugin.Name, plugin => plugin.Folder);
         return watched.Count > 0 ? new PluginWatch(watched) : null;

@@ -39,20 +39,23 @@ public sealed class ClusterRun : IDisposable
     /// <param name="name">Name of the run.</param>
     /// <param name="network">Where each node has an address of its own; null for this machine's own network.</param>
     /// <param name="settings">key=value settings, the same for all.</param>
-    public static ClusterRun Start(string root, string name, CutNetwork? network, params string[] settings)
+    public static ClusterRun Start(string root, string name, CutNetwork? network, params string[] settings) => Start(Six, root, name, network, settings);
+
+    /// <summary>Starts the nodes of a plan, of which the first is where the others meet.</summary>
+    public static ClusterRun Start(IReadOnlyList<NodePlan> nodes, string root, string name, CutNetwork? network, params string[] settings)
     {
         var logs = Directory.CreateDirectory(Path.Combine(root, $"{name}-logs")).FullName;
         var port = FreePort();
         string HostOf(NodePlan node) => network?.AddressOf(node.Name) ?? "127.0.0.1";
-        var seed = $"akka.cluster.seed-nodes=[\"akka.tcp://story@{HostOf(Six[0])}:{port}\"]";
+        var seed = $"akka.cluster.seed-nodes=[\"akka.tcp://story@{HostOf(nodes[0])}:{port}\"]";
         NodeProcess Launch(NodePlan node) => NodeProcess.Start(node.Name, Path.Combine(logs, node.Name + ".txt"),
         [
             .. network?.Inside(node.Name) ?? [], "dotnet", Path.Combine(HostProcess.Home, "ColossalChat.Host.dll"),
             "node", Path.Combine(AppContext.BaseDirectory, "Runs", "cluster-ppo.hocon"), "--roles", node.Roles,
             $"run.folder={root}", $"run.name={name}", seed, $"akka.remote.dot-netty.tcp.hostname={HostOf(node)}",
-            $"akka.remote.dot-netty.tcp.port={(node == Six[0] ? port : 0)}", .. settings,
+            $"akka.remote.dot-netty.tcp.port={(node == nodes[0] ? port : 0)}", .. settings,
         ]);
-        return new ClusterRun(new TrainingRun(Path.Combine(root, name)), logs) { Nodes = Six.ToDictionary(node => node.Name, Launch) };
+        return new ClusterRun(new TrainingRun(Path.Combine(root, name)), logs) { Nodes = nodes.ToDictionary(node => node.Name, Launch) };
     }
 
     /// <summary>Last iteration that was reported; 0 before the first.</summary>
