@@ -59,12 +59,13 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         Receive<EndRole>(end => end.Epoch == _epoch, end => End(end.Slot));
         Receive<EndEpoch>(end => end.Epoch == _epoch, _ => EndAll());
         Receive<Terminated>(ended => GoOn(ended.ActorRef));
-        Receive<PrepareSwap>(prepare =>
+        Receive<IAskedOfNode>(asked =>
         {
-            _desk = Sender;
-            _exchange.Forward(prepare);
+            // The desk outlives those who ask for one exchange.
+            if (asked.Step == PrepareSwap.OfDesk)
+                _desk = Sender;
+            _exchange.Forward(asked);
         });
-        Receive<IAskedOfNode>(asked => _exchange.Forward(asked));
         Receive<ExchangeNoted>(noted => (_run.IsNobody() ? _desk : _run).Tell(noted));
         Receive<UsePlugins>(Use);
         Receive<RunOver>(over =>

@@ -33,8 +33,7 @@ internal sealed class ExchangeActor : ReceiveActor, IWithTimers
 
     private void Answer(IAskedOfNode asked)
     {
-        // Step 0 is the desk's, whose questions have no order among themselves.
-        if (asked.Step == 0 || _last is not { } last || (last.Id, last.Step) != (asked.Id, asked.Step))
+        if (asked.Step == PrepareSwap.OfDesk || _last is not { } last || (last.Id, last.Step) != (asked.Id, asked.Step))
             _last = (asked.Id, asked.Step, AnswerTo(asked));
         Sender.Tell(_last.Value.Answer);
     }

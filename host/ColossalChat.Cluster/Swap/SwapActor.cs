@@ -100,7 +100,14 @@ internal sealed class SwapActor : ReceiveActor, IWithTimers
 
     private void ReceiveFromNodes()
     {
-        Receive<SwapPrepared>(prepared => Heard(prepared.Step, prepared.Node, prepared.Refusal));
+        Receive<SwapPrepared>(prepared =>
+        {
+            if (prepared.Refusal.Length == 0)
+                Arrive(prepared.Step, prepared.Node);
+            else if (prepared.Step == _step)
+                SwitchNodes(isBack: true, () => End(
+                    ExitCode.Invalid, $"{Offer.Plugin} {Offer.Old} stays: {Offer.New} was refused before it was tried. Node {prepared.Node}: {prepared.Refusal}"));
+        });
         Receive<UsersFound>(found =>
         {
             _users.UnionWith(_roles.Keys.Where(slot => found.Slots.Contains(slot) || found.Slots.Contains(RoleSlots.RoleOf(slot))));

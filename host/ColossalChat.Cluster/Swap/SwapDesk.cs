@@ -120,7 +120,7 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
             return;
         foreach (var (name, node) in _nodes)
             if (!_prepared.ContainsKey(name))
-                node.Tell(new PrepareSwap(_current!, Step: 0));
+                node.Tell(new PrepareSwap(_current!, PrepareSwap.OfDesk));
     }
 
     private void Prepared(SwapPrepared prepared)
@@ -143,7 +143,7 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
         }
 
         foreach (var node in _nodes.Values)
-            node.Tell(new SwitchPlugin(_current!.Id, Step: 0, IsBack: true));
+            node.Tell(new SwitchPlugin(_current!.Id, PrepareSwap.OfDesk, IsBack: true));
         Refuse(string.Join("\n", refusals.GroupBy(refusal => refusal.Refusal).Select(same => Where([.. same.Select(refusal => refusal.Node)]) + same.Key)));
         Next();
     }

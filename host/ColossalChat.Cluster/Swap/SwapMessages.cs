@@ -16,6 +16,9 @@ internal sealed record NodesKnown(IReadOnlyDictionary<string, IActorRef> Nodes);
 /// <summary>SwapDesk, and at the boundary SwapActor -> every ExchangeActor: load the candidate, unless you have it.</summary>
 internal sealed record PrepareSwap(SwapRequest Request, int Step) : IWireMessage, IAskedOfNode
 {
+    /// <summary>The step of all that the SwapDesk asks; it has no order.</summary>
+    public const int OfDesk = 0;
+
     string IAskedOfNode.Id => Request.Id;
 }
 

@@ -26,7 +26,7 @@ internal sealed class SwapNodes : IAsyncDisposable, IRunObserver
     /// <summary>What the run's folder says of its plugins.</summary>
     public FakeRecord Record { get; } = new();
 
-    public long Iterations { get; init; } = 40;
+    public long Iterations { get; init; } = 16;
 
     /// <summary>Roles that hold something of the plugin.</summary>
     public string[] Users { get; init; } = ["reward"];
@@ -43,13 +43,28 @@ internal sealed class SwapNodes : IAsyncDisposable, IRunObserver
     /// <summary>Which node scored which batch of which iteration with which version.</summary>
     public ConcurrentQueue<(string Node, long Iteration, int Version)> Scored { get; } = new();
 
-    public Action<IterationReport> OnReport { get; set; } = _ => { };
+    /// <summary>Runs when all roles are open.</summary>
+    public Action OnStarted { get; set; } = () => { };
 
     /// <summary>Starts a node that joins the others.</summary>
     public SwapNode Start(string name, params string[] roles) => Nodes[name] = new SwapNode(this, name, roles);
 
+    /// <summary>Everything that must not depend on luck.</summary>
+    public string Digest() => World.Digest() + "\n" + string.Join("\n", Reports.Select(RunHarness.Line));
+
     /// <summary>Waits until the run is over for all nodes.</summary>
-    public Task<RunOver> EndAsync() => _over.Task.WaitAsync(s_longest);
+    public async Task<RunOver> EndAsync()
+    {
+        try
+        {
+            return await _over.Task.WaitAsync(s_longest);
+        }
+        catch (TimeoutException)
+        {
+            Assert.Fail($"The run did not end after iteration {Reports.LastOrDefault()?.Iteration}.\n{Story()}");
+            throw;
+        }
+    }
 
     /// <summary>Waits until something is so.</summary>
     public void Await(Func<bool> isSo, string what) =>
@@ -58,16 +73,9 @@ internal sealed class SwapNodes : IAsyncDisposable, IRunObserver
     /// <summary>What happened.</summary>
     public string Story() => string.Join('\n', _notes.Select(note => $"{note.Kind}: {note.Message}").Concat(Nodes.Values.Select(node => $"{node.Name}: {string.Join(", ", node.Exchange.Calls)}")));
 
-    void IRunObserver.Started(long firstIteration, long iterations)
-    {
-        // The reports tell which iterations there were.
-    }
+    void IRunObserver.Started(long firstIteration, long iterations) => OnStarted();
 
-    void IRunObserver.Reported(IterationReport report)
-    {
-        Reports.Enqueue(report);
-        OnReport(report);
-    }
+    void IRunObserver.Reported(IterationReport report) => Reports.Enqueue(report);
 
     void IRunObserver.Noted(string kind, string message) => _notes.Enqueue((kind, message));
 
@@ -134,12 +142,12 @@ internal sealed class SwapNode : IAsyncDisposable
         akka.cluster.failure-detector.acceptable-heartbeat-pause = 30s
         """;
 
-    private readonly NodeHandle _handle;
+    private readonly SwapNodes _nodes;
     private readonly NetworkBlobLane _lane;
 
     public SwapNode(SwapNodes nodes, string name, string[] roles)
     {
-        (Name, Exchange) = (name, new FakeExchange(nodes.Users) { Record = nodes.Record });
+        (_nodes, Name, Exchange) = (nodes, name, new FakeExchange(nodes.Users) { Record = nodes.Record });
         var hocon = ConfigurationFactory.ParseString(WireHocon.Text)
             .WithFallback(ConfigurationFactory.ParseString($"akka.cluster.roles = [{string.Join(", ", roles)}]\n{Hocon}"))
             .WithFallback(NodeHocon.Settings).WithFallback(RunHocon.Dispatchers);
@@ -162,7 +170,7 @@ internal sealed class SwapNode : IAsyncDisposable
             : null;
         var seeds = nodes.Nodes.Values.Select(node => node.Address).ToArray();
         Address = address;
-        _handle = RunNodes.Start(System, new NodeDefinition { Card = card, Run = run, MeetAt = _ => { }, Ended = nodes.Ended }, leader, seeds.Length == 0 ? [address] : seeds);
+        RunNodes.Start(System, new NodeDefinition { Card = card, Run = run, MeetAt = _ => { }, Ended = nodes.Ended }, leader, seeds.Length == 0 ? [address] : seeds);
     }
 
     public string Name { get; }
@@ -173,8 +181,17 @@ internal sealed class SwapNode : IAsyncDisposable
 
     public ActorSystem System { get; }
 
-    /// <summary>It is gone at once, with all it has.</summary>
-    public void Die() => _handle.Down();
+    public bool IsDead { get; private set; }
+
+    /// <summary>It is gone with all it has, and whoever calls this does nothing more for the run.</summary>
+    public void Die()
+    {
+        IsDead = true;
+        var others = _nodes.Nodes.Values.Where(node => !node.IsDead).Select(node => Akka.Cluster.Cluster.Get(node.System)).ToArray();
+        others[0].Down(Akka.Actor.Address.Parse(Address));
+        _nodes.Await(() => others.All(cluster => cluster.State.Members.All(member => member.Address.ToString() != Address)), $"the end of {Name}");
+        throw new InvalidOperationException($"{Name} is dead.");
+    }
 
     public async ValueTask DisposeAsync()
     {
