@@ -98,7 +98,9 @@ public sealed class SpreadSwapTests
 
         Assert.True(end.ExitCode == ExitCode.Ok, $"{end}\n{nodes.Story()}");
         AssertEachOnce(nodes);
-        Assert.Contains(nodes.Notes, note => note.Kind == "restart" && note.Message.Contains("Node c, with ", StringComparison.Ordinal) && note.Message.Contains("while a plugin is exchanged", StringComparison.Ordinal));
+        var restart = Assert.Single(nodes.Notes, note => note.Kind == "restart").Message;
+        Assert.StartsWith("Node c, with reference.1, reward.2, ", restart, StringComparison.Ordinal);
+        Assert.Contains("while a plugin is exchanged", restart, StringComparison.Ordinal);
         Assert.Contains("Fake 1 stays: the run had to make all its roles anew while 2 was being tried.", Swapped(nodes), StringComparison.Ordinal);
         AssertAllOn(nodes, version: 1);
     }

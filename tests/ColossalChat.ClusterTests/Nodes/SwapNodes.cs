@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using Akka.Cluster;
 using Akka.Configuration;
 using ColossalChat.Contracts;
 using ColossalChat.Transfer;
@@ -95,7 +96,7 @@ internal sealed class SwapNodes : IAsyncDisposable, IRunObserver
         Plugins = node.Exchange,
         Observer = this,
         Journal = null,
-        Flow = new FlowOptions { RoleTimeout = TimeSpan.FromSeconds(30), BatchesInFlight = 2, SafePointShare = 0, ResendAfter = TimeSpan.FromMilliseconds(500) },
+        Flow = new FlowOptions { RoleTimeout = TimeSpan.FromSeconds(60), BatchesInFlight = 2, SafePointShare = 0, ResendAfter = TimeSpan.FromMilliseconds(500) },
     };
 
     private RunRoles RolesOf(SwapNode node)
@@ -136,10 +137,10 @@ internal sealed class SwapNodes : IAsyncDisposable, IRunObserver
 /// <summary>One node of them.</summary>
 internal sealed class SwapNode : IAsyncDisposable
 {
-    // Machines that test have few cores: a node that is not killed must not be taken for dead.
+    // Machines that test have few cores: a node that is not killed must not be taken for dead, as it soon is by default.
     private const string Hocon = """
         akka { loglevel = OFF, stdout-loglevel = OFF, loggers = [], log-dead-letters = off, log-dead-letters-during-shutdown = off }
-        akka.cluster.failure-detector.acceptable-heartbeat-pause = 30s
+        akka.cluster.failure-detector.acceptable-heartbeat-pause = 6s
         """;
 
     private readonly SwapNodes _nodes;
@@ -188,7 +189,7 @@ internal sealed class SwapNode : IAsyncDisposable
     {
         IsDead = true;
         var others = _nodes.Nodes.Values.Where(node => !node.IsDead).Select(node => Akka.Cluster.Cluster.Get(node.System)).ToArray();
-        others[0].Down(Akka.Actor.Address.Parse(Address));
+        others.First(cluster => cluster.SelfMember.Status == MemberStatus.Up).Down(Akka.Actor.Address.Parse(Address));
         _nodes.Await(() => others.All(cluster => cluster.State.Members.All(member => member.Address.ToString() != Address)), $"the end of {Name}");
         throw new InvalidOperationException($"{Name} is dead.");
     }

@@ -62,7 +62,7 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
         Assert.Equal(["reward"], run.Exchange.Users("id"));
         run.Exchange.Switch("id");
         Assert.Equal(0.25f, run.Score());
-        var advice = run.Exchange.Commit("id", 7);
+        var advice = run.CommitAfter(7);
 
         Assert.Contains(Path.Combine(_root, "plugins", "SampleReward"), advice, StringComparison.Ordinal);
         Assert.Contains("SampleReward 1.0.0 is unloaded", Collected(run), StringComparison.Ordinal);
@@ -126,7 +126,7 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
         var kept = run.Role();
         run.Prepare(versions.Second);
         run.Exchange.Switch("id");
-        run.Exchange.Commit("id", 1);
+        run.CommitAfter(1);
 
         var retired = Enumerable.Range(0, 100_000).SelectMany(_ => run.Exchange.Collect()).First();
 
@@ -145,6 +145,58 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
         Assert.Equal(["experience"], run.Exchange.Users("id"));
         run.Exchange.Switch("id");
         Assert.NotSame(first, Estimator(run));
+    }
+
+    [Fact]
+    public void Of_several_nodes_each_loads_the_copy_in_the_runs_folder_and_checks_it_first()
+    {
+        using var run = new Exchanging(_root, versions.First, isSpread: true);
+        var request = run.Exchange.Copied(new SwapRequest("id", "SampleReward", versions.Second));
+        Assert.Equal("2.0.0", run.Exchange.Prepare(request).New);
+        Assert.Equal("2.0.0", run.Exchange.Prepare(request).New);
+
+        File.AppendAllText(Path.Combine(_root, "run", "plugins", request.Copy!.Place, "SampleReward.deps.json"), " ");
+        var error = Assert.Throws<UserErrorException>(() => run.Exchange.Prepare(request with { Id = "another" }));
+        Assert.Contains("is not what was copied there", error.Message, StringComparison.Ordinal);
+        Assert.Contains("is not there, where SampleReward", Assert.Throws<UserErrorException>(
+            () => run.Exchange.Prepare(request with { Id = "third", Copy = request.Copy with { Place = "nowhere/SampleReward" } })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_is_recorded_is_used_by_a_node_that_comes_later_and_by_one_that_was_trying_something()
+    {
+        using var first = new Exchanging(_root, versions.First, isSpread: true);
+        first.Score();
+        first.Exchange.Prepare(first.Exchange.Copied(new SwapRequest("id", "SampleReward", versions.Second)));
+        first.Exchange.Switch("id");
+        Assert.False(first.Exchange.Uses(first.Exchange.Recorded()));
+        first.Exchange.Use(first.Exchange.Recorded());
+        Assert.Equal(0.5f, first.Score());
+
+        first.Exchange.Prepare(first.Exchange.Copied(new SwapRequest("two", "SampleReward", versions.Second)));
+        first.Exchange.Switch("two");
+        first.Exchange.Record("two", 3);
+        first.Exchange.Use(first.Exchange.Recorded());
+        Assert.Equal(0.25f, first.Score());
+        Assert.Contains("SampleReward", Collected(first), StringComparison.Ordinal);
+
+        using var later = new Exchanging(_root, versions.First, isSpread: true);
+        Assert.Equal(0.5f, later.Score());
+        Assert.False(later.Exchange.Uses(later.Exchange.Recorded()));
+        later.Exchange.Use(later.Exchange.Recorded());
+        Assert.Equal(0.25f, later.Score());
+        Assert.True(later.Exchange.Uses(later.Exchange.Recorded()));
+        Assert.Equal(first.Exchange.InUse, later.Exchange.InUse);
+        Assert.Contains("SampleReward 1.0.0 is unloaded", Collected(later), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_record_that_cannot_be_read_says_so()
+    {
+        using var run = new Exchanging(_root, versions.First, isSpread: true);
+        Directory.CreateDirectory(Path.Combine(_root, "run", "plugins"));
+        File.WriteAllText(Path.Combine(_root, "run", "plugins", "in-use.json"), "{");
+        Assert.Contains("in-use.json, which says which plugin versions the run has, cannot be read", Assert.Throws<UserErrorException>(run.Exchange.Recorded).Message, StringComparison.Ordinal);
     }
 
     private static IAdvantageEstimator Estimator(Exchanging run) => run.Node.For("experience").Resolve<IAdvantageEstimator>("sample-estimator");
@@ -169,6 +221,11 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
         private readonly RunBinding _binding;
 
         public Exchanging(string root, string installed, params string[] settings)
+            : this(root, installed, isSpread: false, settings)
+        {
+        }
+
+        public Exchanging(string root, string installed, bool isSpread, params string[] settings)
         {
             var plugins = Path.Combine(root, "plugins");
             PluginVersions.Install(installed, plugins, "SampleReward");
@@ -179,12 +236,18 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
             _binding = new RunBinding(RunBinder.Bind(config, _catalog));
             var folder = new RunFolder(Directory.CreateDirectory(Path.Combine(root, "run")).FullName);
             Node = new NodeContext(NodeSetup.Of(_binding, folder.Path, SilentLog.Instance));
-            Exchange = new PluginExchange(_binding, Node, folder, null, SilentLog.Instance);
+            Exchange = new PluginExchange(_binding, Node, folder, null, SilentLog.Instance, isSpread);
         }
 
         public NodeContext Node { get; }
 
         public PluginExchange Exchange { get; }
+
+        public string CommitAfter(long iteration)
+        {
+            Exchange.Record("id", iteration);
+            return Exchange.Commit("id");
+        }
 
         public SwapOffer Prepare(string folder) => Exchange.Prepare(new SwapRequest("id", "SampleReward", folder));
 
