@@ -171,11 +171,11 @@ public sealed class SpreadSwapTests
     {
         static NodeCard Card(string fake, string other) => new(
             "n", [], "m", "h", 1, $"{fake} {other}", new Dictionary<string, string> { [NodeCard.KeyOf("Fake")] = fake, [NodeCard.KeyOf("Other")] = other }, DateTimeOffset.UtcNow);
-        var own = new SpreadOptions(new ClusterOptions(), Card("1", "1"), new CoordinatorTerm("unused", "n"));
+        var own = Card("1", "1").Versions;
 
-        Assert.Equal("", own.Differences(Card("2", "1"), ["Fake"]));
-        Assert.Equal("plugin Fake is 2 there and 1 here", own.Differences(Card("2", "1"), []));
-        Assert.Equal("plugin Other is 2 there and 1 here", own.Differences(Card("2", "2"), ["Fake"]));
+        Assert.Equal("", Card("2", "1").DifferencesTo(own, "Fake"));
+        Assert.Equal("plugin Fake is 2 there and 1 here", Card("2", "1").DifferencesTo(own));
+        Assert.Equal("plugin Other is 2 there and 1 here", Card("2", "2").DifferencesTo(own, "Fake"));
     }
 
     private static async Task<string> UnbrokenAsync()

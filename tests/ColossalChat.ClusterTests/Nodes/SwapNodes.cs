@@ -165,13 +165,14 @@ internal sealed class SwapNode : IAsyncDisposable
                 Cluster = cluster,
                 Card = card,
                 Term = term,
-                Began = DateTimeOffset.UtcNow,
+                Mark = term.Mark,
+                Abandon = _ => { },
                 Open = () => new LedRun(run with { Fence = term.Require, ResumeFrom = Checkpoints.LatestForCoordinator(nodes.RunFolder).Checkpoint }, _ => { }),
             }
             : null;
         var seeds = nodes.Nodes.Values.Select(node => node.Address).ToArray();
         Address = address;
-        RunNodes.Start(System, new NodeDefinition { Card = card, Run = run, MeetAt = _ => { }, Ended = nodes.Ended }, leader, seeds.Length == 0 ? [address] : seeds);
+        RunNodes.Start(System, new NodeDefinition { Card = card, FreePort = () => 1, Run = run, MeetAt = _ => { }, Ended = nodes.Ended }, leader, seeds.Length == 0 ? [address] : seeds);
     }
 
     public string Name { get; }
