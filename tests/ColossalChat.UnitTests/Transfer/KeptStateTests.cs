@@ -263,6 +263,7 @@ public sealed class KeptStateTests : IDisposable
     private sealed class Rank : IAsyncDisposable
     {
         private readonly List<IPeerGroup> _ends = [];
+        private readonly CountdownEvent _missingEnds = new(2);
         private readonly Task _server;
 
         public Rank(PeerLinks links, string folder, long mostMemory = long.MaxValue)
@@ -274,7 +275,7 @@ public sealed class KeptStateTests : IDisposable
             });
             var rank = new RemoteRank("policy", 1, 3);
             _server = Task.Factory.StartNew(
-                () => RemoteTrainers.Serve(new Watched(links, _ends.Add), rank, _ => Role, Keeping, Limit), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                () => RemoteTrainers.Serve(new Watched(links, Join), rank, _ => Role, Keeping, Limit), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             Trainer = RemoteTrainers.Connect(links, rank, folder, Limit, () => HasEnded = true);
         }
 
@@ -291,7 +292,13 @@ public sealed class KeptStateTests : IDisposable
         public bool HasEnded { get; private set; }
 
         /// <summary>What the other side sees when the process is killed.</summary>
-        public void Die() => _ends.ForEach(end => end.Dispose());
+        public void Die()
+        {
+            // The line of the calls and that of the shards; the latter is joined on a thread of its own.
+            Assert.True(_missingEnds.Wait(Limit));
+            lock (_ends)
+                _ends.ForEach(end => end.Dispose());
+        }
 
         public async ValueTask DisposeAsync()
         {
@@ -299,6 +306,14 @@ public sealed class KeptStateTests : IDisposable
                 Trainer.Dispose();
             await _server.WaitAsync(Limit);
             Assert.Equal(0, Keeping.Held);
+            _missingEnds.Dispose();
+        }
+
+        private void Join(IPeerGroup end)
+        {
+            lock (_ends)
+                _ends.Add(end);
+            _missingEnds.Signal();
         }
     }
 
