@@ -296,30 +296,14 @@ public sealed class KeptStateTests : IDisposable
     }
 
     /// <summary>Hands over copies of its state.</summary>
-    private sealed class KeepingTrainer(ITrainerRole inner, Func<Func<WrittenFile>, WrittenFile?> writing) : ITrainerRole
+    private sealed class KeepingTrainer(ITrainerRole inner, Func<Func<WrittenFile>, WrittenFile?> writing) : TrainerAround(inner)
     {
-        public string Model => inner.Model;
-
-        public int Begin(TrainRequest request) => inner.Begin(request);
-
-        public bool Compute(int step, CancellationToken cancel) => inner.Compute(step, cancel);
-
-        public void Finish(int step, bool apply) => inner.Finish(step, apply);
-
-        public IReadOnlyDictionary<string, double> End() => inner.End();
-
-        public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) => inner.Evaluate(heldOut, cancel);
-
-        public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) => inner.Publish(epoch, version, cancel);
-
-        public void Export(string folder) => inner.Export(folder);
-
-        public void Capture(IStateWriter writer)
+        public override void Capture(IStateWriter writer)
         {
             var taker = (IStateTaker)writer;
             taker.GiveBack()?.Dispose();
             var copy = new StateImage("copy");
-            inner.Capture(copy);
+            Inner.Capture(copy);
             taker.Take(new FakeKept([.. copy.TensorNames.Select(name =>
             {
                 var (type, shape) = copy.Describe(name);
@@ -328,10 +312,6 @@ public sealed class KeptStateTests : IDisposable
                 return (new KeptTensor(name, type, shape, data.Length), data);
             })]) { Writing = writing });
         }
-
-        public void Restore(IStateReader reader) => inner.Restore(reader);
-
-        public void Dispose() => inner.Dispose();
     }
 
     /// <summary>Puts the trainers of a run to the other end of lines, as processes of their own would have them.</summary>

@@ -111,35 +111,15 @@ public sealed class NodesTests : IAsyncLifetime, IDisposable
 
     private void AwaitNotes(string part, int count) => Assert.True(SpinWait.SpinUntil(() => Notes(part) == count, TimeSpan.FromSeconds(50)), $"'{part}' was not noted {count} times");
 
-    private sealed class WideTrainer(ITrainerRole inner, int tensors) : ITrainerRole
+    private sealed class WideTrainer(ITrainerRole inner, int tensors) : TrainerAround(inner)
     {
-        public string Model => inner.Model;
-
         public static string NameOf(int tensor) => string.Create(CultureInfo.InvariantCulture, $"master/model.layers.{tensor}.self_attn.q_proj.weight@0");
 
-        public int Begin(TrainRequest request) => inner.Begin(request);
-
-        public bool Compute(int step, CancellationToken cancel) => inner.Compute(step, cancel);
-
-        public void Finish(int step, bool apply) => inner.Finish(step, apply);
-
-        public IReadOnlyDictionary<string, double> End() => inner.End();
-
-        public IReadOnlyDictionary<string, double> Evaluate(IReadOnlyList<Experience> heldOut, CancellationToken cancel) => inner.Evaluate(heldOut, cancel);
-
-        public WeightsPublication Publish(long epoch, long version, CancellationToken cancel) => inner.Publish(epoch, version, cancel);
-
-        public void Export(string folder) => inner.Export(folder);
-
-        public void Capture(IStateWriter writer)
+        public override void Capture(IStateWriter writer)
         {
-            inner.Capture(writer);
+            Inner.Capture(writer);
             for (var tensor = 0; tensor < tensors; tensor++)
                 writer.WriteTensor(NameOf(tensor), ElementType.Int32, [1], BitConverter.GetBytes(tensor));
         }
-
-        public void Restore(IStateReader reader) => inner.Restore(reader);
-
-        public void Dispose() => inner.Dispose();
     }
 }
