@@ -33,23 +33,13 @@ internal sealed class GenerationSession : IDisposable
     /// <summary>Lets answers join: reads their prompts and draws their first tokens.</summary>
     public void Admit(IReadOnlyList<Answer> answers)
     {
-        for (var done = 0; done < answers.Count;)
+        var prompts = answers.Select(answer => answer.Prompt).ToArray();
+        foreach (var (pass, longest) in Passes(prompts))
         {
-            var (count, longest) = (0, 0);
-            while (done + count < answers.Count)
-            {
-                var length = Math.Max(longest, answers[done + count].Prompt.Length);
-                if (count > 0 && (count + 1) * length > PrefillTokens)
-                    break;
-                (count, longest) = (count + 1, length);
-            }
-
-            var batch = answers.Skip(done).Take(count).ToArray();
             var first = _running.Count;
-            _running.AddRange(batch);
-            Advance([.. Enumerable.Range(first, count)], batch, [.. batch.Select(answer => answer.Prompt)], longest);
+            _running.AddRange(answers.Take(pass));
+            Advance([.. Enumerable.Range(first, _running.Count - first)], _running.GetRange(first, _running.Count - first), prompts[pass], longest);
             RemoveFinished();
-            done += count;
         }
     }
 
@@ -75,27 +65,33 @@ internal sealed class GenerationSession : IDisposable
             answer.NoteChange();
         for (var row = 0; row < _running.Count; row++)
             _cache.Clear(row);
-        for (var done = 0; done < _running.Count;)
-        {
-            var (count, longest) = (0, 0);
-            while (done + count < _running.Count)
-            {
-                var length = Math.Max(longest, _running[done + count].Written.Length);
-                if (count > 0 && (count + 1) * length > PrefillTokens)
-                    break;
-                (count, longest) = (count + 1, length);
-            }
-
-            var batch = _running.GetRange(done, count);
-            Advance([.. Enumerable.Range(done, count)], batch, [.. batch.Select(answer => answer.Written)], longest);
-            done += count;
-        }
-
+        var (texts, rows) = (_running.Select(answer => answer.Written).ToArray(), Enumerable.Range(0, _running.Count).ToArray());
+        foreach (var (pass, longest) in Passes(texts))
+            Advance(rows[pass], [.. _running.Take(pass)], texts[pass], longest);
         RemoveFinished();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _cache.Dispose();
+
+    // Texts that follow one another and are read together, and the longest of them: as many as fit, padded, but one at least.
+    private static IEnumerable<(Range Pass, int Longest)> Passes(ReadOnlyMemory<int>[] texts)
+    {
+        for (var done = 0; done < texts.Length;)
+        {
+            var (end, longest) = (done, 0);
+            while (end < texts.Length)
+            {
+                var length = Math.Max(longest, texts[end].Length);
+                if (end > done && (end + 1 - done) * length > PrefillTokens)
+                    break;
+                (end, longest) = (end + 1, length);
+            }
+
+            yield return (done..end, longest);
+            done = end;
+        }
+    }
 
     private void Advance(int[] rows, IReadOnlyList<Answer> answers, ReadOnlyMemory<int>[] tokens, int padded)
     {
