@@ -137,8 +137,8 @@ internal sealed class PromptActor : StatefulRoleActor<IPromptSource>
         return (rollout, routed);
     }
 
-    // The answers of batches that are on their way to somebody who is gone are not lost: whoever wrote them remembers them,
-    // and another writes the same again.
+    // The answers of batches that are on their way to somebody who is gone are not lost: whoever wrote them remembers them, or
+    // another writes the batch again, and scores are joined to the answers that they are of.
     private void Change(PoolsChanged changed)
     {
         var lost = _routes.Change(changed.Pools);

@@ -37,7 +37,7 @@ internal partial class RunActor
     {
         var state = _writing;
         _writing = null;
-        if (_definition.IsSpread)
+        if (Definition.IsSpread)
             Skip(state!, failed);
         else if (!IsClosing)
             Fail(failed.ExitCode, failed.Reason);

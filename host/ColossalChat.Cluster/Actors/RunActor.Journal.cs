@@ -11,10 +11,10 @@ internal partial class RunActor
 
     private IActorRef StartJournal()
     {
-        if (_definition.Journal is not { } settings || _definition.Plan.Flow != FlowKind.Online)
+        if (Definition.Journal is not { } settings || Definition.Plan.Flow != FlowKind.Online)
             return ActorRefs.Nobody;
-        Epoch = JournalReader.HighestEpoch(_definition.RunFolder);
-        var (folder, needed) = (_definition.RunFolder, _definition.Plan.ScoresNeeded);
+        Epoch = JournalReader.HighestEpoch(Definition.RunFolder);
+        var (folder, needed) = (Definition.RunFolder, Definition.Plan.ScoresNeeded);
         return Context.ActorOf(Props.Create(() => new JournalActor(folder, settings, needed)).WithDispatcher(RunHocon.IoDispatcher), "journal");
     }
 
@@ -28,7 +28,7 @@ internal partial class RunActor
         }
 
         _journal.Tell(new CloseJournal());
-        Timers.StartSingleTimer("journal", new JournalClosed(), _definition.Flow.CancelGrace);
+        Timers.StartSingleTimer("journal", new JournalClosed(), Definition.Flow.CancelGrace);
         Become(() =>
         {
             Receive<JournalClosed>(_ => End(end));

@@ -17,8 +17,8 @@ internal partial class RunActor
     {
         try
         {
-            _definition.Fence?.Invoke();
-            tell(_definition.Observer);
+            Definition.Fence?.Invoke();
+            tell(Definition.Observer);
         }
         catch (Exception error)
         {

@@ -10,7 +10,6 @@ namespace ColossalChat.Cluster;
 /// </summary>
 internal partial class RunActor : ReceiveActor, IWithTimers
 {
-    private readonly RunDefinition _definition;
     private readonly TaskCompletionSource<RunEnd> _end;
     private readonly CancellationToken _stop;
     private readonly ILoggingAdapter _log = Context.GetLogger();
@@ -33,7 +32,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
     public RunActor(RunDefinition definition, TaskCompletionSource<RunEnd> end, CancellationToken stop)
     {
-        (_definition, _end, _stop, _budget) = (definition, end, stop, RestartBudget.Of(definition.Flow.RoleRestarts));
+        (Definition, _end, _stop, _budget) = (definition, end, stop, RestartBudget.Of(definition.Flow.RoleRestarts));
         Swaps = new RunSwaps(definition);
         ReceiveSwaps();
         Receive<FlowOpened>(opened => opened.Epoch == Epoch, Opened);
@@ -48,14 +47,14 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         Receive<FlowEnded>(ended => ended.Epoch == Epoch && !IsClosing, Finish);
         Receive<Terminated>(_ => AttemptStopped());
         Receive<GracePassed>(_ => WhenWritten(() => Complete(_verdict ?? Failed(ExitCode.Failed,
-            $"{_cause}A role did not return within {_definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
+            $"{_cause}A role did not return within {Definition.Flow.CancelGrace} of being cancelled; its thread is lost. "
             + "Start the run again with --resume latest."))));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
 
     /// <summary>What is to be done.</summary>
-    protected RunDefinition Definition => _definition;
+    protected RunDefinition Definition { get; }
 
     /// <summary>Which attempt, from 1.</summary>
     protected long Epoch { get; private set; }
@@ -81,13 +80,13 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         }
 
         _writer = Context.ActorOf(
-            Props.Create(() => new CheckpointActor(_definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
+            Props.Create(() => new CheckpointActor(Definition)).WithDispatcher(RunHocon.IoDispatcher), "checkpoints");
         Swaps.Start(Context);
         try
         {
             _journal = StartJournal();
             var from = Resume();
-            if (!_definition.SavesAtEnd)
+            if (!Definition.SavesAtEnd)
                 _lastSaved = long.MaxValue;
             StartAttempt(from);
         }
@@ -124,12 +123,12 @@ internal partial class RunActor : ReceiveActor, IWithTimers
 
     private RunState? Resume()
     {
-        if (_definition.ResumeFrom is not { State: var state } checkpoint)
+        if (Definition.ResumeFrom is not { State: var state } checkpoint)
             return null;
         (_checkpoint, _lastSaved, _lastIteration) = (checkpoint.Folder, state.Iteration, state.Iteration);
 
         // Above every attempt that there was, not only above the checkpoint's: two branches of a run must not share a number.
-        Epoch = Math.Max(Math.Max(state.Epoch, Epoch), Checkpoints.HighestEpoch(_definition.RunFolder));
+        Epoch = Math.Max(Math.Max(state.Epoch, Epoch), Checkpoints.HighestEpoch(Definition.RunFolder));
         Note("resumed", $"Continues after iteration {state.Iteration} from {checkpoint.Folder}.");
         return state;
     }
@@ -137,7 +136,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     /// <summary>Starts an attempt, with all roles in this process.</summary>
     /// <param name="from">State to go on from; null at the beginning.</param>
     protected virtual void StartAttempt(RunState? from) =>
-        StartAttempt(from, RoleProps.SlotsOf(_definition.Plan, _definition.Roles).ToDictionary(slot => slot, _ => (IActorRef?)null), meet: "");
+        StartAttempt(from, RoleProps.SlotsOf(Definition.Plan, Definition.Roles).ToDictionary(slot => slot, _ => (IActorRef?)null), meet: "");
 
     /// <summary>Starts an attempt.</summary>
     /// <param name="from">State to go on from; null at the beginning.</param>
@@ -148,11 +147,11 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         Epoch++;
         _cancel.Dispose();
         _cancel = new CancellationTokenSource();
-        _safePoint = _definition is { IsSpread: false, Flow.SafePointShare: > 0 } ? from : null;
+        _safePoint = Definition is { IsSpread: false, Flow.SafePointShare: > 0 } ? from : null;
         UndoSwap();
         BeforeAttempt();
         _journal.Tell(new BeginEpoch(Epoch, from?.Iteration ?? 0));
-        var (flow, lastSaved) = (new FlowContext(_definition, Self, ActorRefs.Nobody, Epoch, _cancel.Token, _stop) { Meet = meet, Journal = _journal }, _lastSaved);
+        var (flow, lastSaved) = (new FlowContext(Definition, Self, ActorRefs.Nobody, Epoch, _cancel.Token, _stop) { Meet = meet, Journal = _journal }, _lastSaved);
         Attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved, places)), $"iteration-{Epoch}");
         Context.Watch(Attempt);
     }
@@ -197,12 +196,12 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     // Not before the roles are open: a resume that fails at once must leave the run as it was.
     private bool GiveUpOthers()
     {
-        if (_definition.ResumeFrom is not { } checkpoint)
+        if (Definition.ResumeFrom is not { } checkpoint)
             return true;
         try
         {
-            _definition.Fence?.Invoke();
-            if (Checkpoints.GiveUpOthers(_definition.RunFolder, checkpoint) is > 0 and var count)
+            Definition.Fence?.Invoke();
+            if (Checkpoints.GiveUpOthers(Definition.RunFolder, checkpoint) is > 0 and var count)
                 Note("checkpoint", $"Checkpoints that are not on the way to iteration {checkpoint.Iteration} were moved to checkpoints/given-up: {count}.");
             return true;
         }
@@ -280,7 +279,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     /// <param name="reason">What happened, a whole sentence.</param>
     protected void Rewind(string reason)
     {
-        if (!_definition.IsSpread && _safePoint is null && _definition.Flow.SafePointShare <= 0 && _checkpoint is null && _writing is null)
+        if (!Definition.IsSpread && _safePoint is null && Definition.Flow.SafePointShare <= 0 && _checkpoint is null && _writing is null)
         {
             Fail(ExitCode.Failed, $"{reason} There is no state to go back to: flow.safe-point-share is 0 and no checkpoint was saved. "
                 + "Start the run again with flow.safe-point-share or run.checkpoint-every above 0.");
@@ -326,7 +325,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         _afterAttempt = then;
         _cancel.Cancel();
         Context.Stop(Attempt);
-        Timers.StartSingleTimer("grace", new GracePassed(), _definition.Flow.CancelGrace);
+        Timers.StartSingleTimer("grace", new GracePassed(), Definition.Flow.CancelGrace);
     }
 
     private void AttemptStopped()
@@ -368,7 +367,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
             image.LeaveKeeper();
         try
         {
-            var folder = _definition.Write(state, remark => Note("checkpoint", remark));
+            var folder = Definition.Write(state, remark => Note("checkpoint", remark));
             Note("checkpoint", $"Iteration {state.Iteration} is saved in {folder}.");
             return end with { Checkpoint = folder };
         }

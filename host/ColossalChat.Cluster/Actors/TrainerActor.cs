@@ -142,9 +142,8 @@ internal sealed class TrainerActor : StatefulRoleActor<ITrainerRole>
             throw new InvalidOperationException($"Its metric {name} is {odd.Value}; it must be finite.");
     };
 
-    // However many ranks there were: each finds its part in what all of them wrote.
     protected override IStateReader StateOf(RunState from) => new JoinedState(Role, [.. from.Images
-        .Where(image => RoleSlots.IsRankOf(image.Key, _id.Model))
+        .Where(image => RoleSlots.IsNeededBy(Role)(image.Key))
         .OrderBy(image => image.Key, StringComparer.Ordinal)
         .Select(image => image.Value)]);
 

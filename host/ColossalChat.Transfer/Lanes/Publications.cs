@@ -29,8 +29,9 @@ internal sealed class BlobDraft(string name, Guid block, byte[] token, BlobFile 
             hash.Append(piece);
         }
 
-        _hash.Set(chunk, hash.GetCurrentHashAsUInt64());
-        file.MarkReady(chunk, hash.GetCurrentHashAsUInt64());
+        var whole = hash.GetCurrentHashAsUInt64();
+        _hash.Set(chunk, whole);
+        file.MarkReady(chunk, whole);
     }
 
     public void Discard()
