@@ -39,6 +39,9 @@ internal sealed record RestartRole : IWireMessage;
 /// <summary>IterationActor -> RunActor: all roles are there.</summary>
 internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iterations, IReadOnlyList<string> Remarks);
 
+/// <summary>IterationActor -> SpreadRunActor: one that computes with published weights is there, and whether it has a state of its own.</summary>
+internal sealed record ReaderOpened(long Epoch, string Role, bool HasState);
+
 /// <summary>IterationActor -> RunActor: an iteration or a measurement ended.</summary>
 internal sealed record IterationEnded(long Epoch, IterationReport Report);
 

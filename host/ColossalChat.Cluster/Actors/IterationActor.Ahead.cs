@@ -33,14 +33,19 @@ internal sealed partial class IterationActor
         var staleness = _flow.Definition.Flow.Staleness;
         if (staleness == 0 || !IsOnline)
             return;
-        // The state between two iterations would be one after batches of later ones, which are made again after going back.
-        if (_facts.FirstOrDefault(role => role.Value.HasState && RoleTable.IsReader(role.Key)).Key is { } stateful)
-        {
-            _flow.Note("staleness", $"flow.staleness = {staleness} is not used: {stateful} has a state, which must not know of later windows. The run is on-policy.");
-            staleness = 0;
-        }
-
         _ahead = WindowsAhead.Of(staleness, _schedule.Last, _iteration);
+        StayOnPolicyIfStateful();
+    }
+
+    // The state between two iterations would be one after batches of later ones, which are made again after going back. A
+    // version of a plugin that was just exchanged may be the first with a state; what is ahead then is whole, and none of it.
+    private void StayOnPolicyIfStateful()
+    {
+        if (_ahead is not { Staleness: > 0 and var staleness }
+            || _facts.FirstOrDefault(role => role.Value.HasState && RoleTable.IsReader(role.Key)).Key is not { } stateful)
+            return;
+        _flow.Note("staleness", $"flow.staleness = {staleness} is not used: {stateful} has a state, which must not know of later windows. The run is on-policy.");
+        _ahead = _ahead with { Staleness = 0 };
     }
 
     // Asked again, what was sent may have been lost on its way to another node.

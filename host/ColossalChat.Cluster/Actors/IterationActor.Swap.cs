@@ -16,6 +16,7 @@ internal sealed partial class IterationActor
         Receive<PublishAgain>(again =>
         {
             var asker = Sender;
+            _pools.Withdraw();
             Publish(() => asker.Tell(new WeightsSpread(again.Step)));
         });
         Receive<SwapMembers>(members =>
@@ -23,12 +24,17 @@ internal sealed partial class IterationActor
             _members = members;
             _barrier.Arrive(Members);
         });
-        Receive<MemberLost>(_swaps.Lose);
+        Receive<MemberLost>(lost =>
+        {
+            _members = _members.Without(lost.Node);
+            _swaps.Lose(lost);
+        });
         Receive<SwapEnded>(ended =>
         {
             if (ended.ExitCode == ExitCode.Ok)
                 _flow.Journal.Tell(new ChangeOrigin(_flow.Epoch, ended.Id));
             _swaps.End(Context, _flow, _saver, ended);
+            StayOnPolicyIfStateful();
             Next();
         });
     }

@@ -84,6 +84,8 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             if (!_roles.Opened(opened, Sender))
                 return;
             _facts[opened.Role] = opened.Facts;
+            if (_flow.Definition.IsSpread && RoleTable.IsReader(opened.Role))
+                _flow.Run.Tell(new ReaderOpened(_flow.Epoch, RoleSlots.RoleOf(opened.Role), opened.Facts.HasState));
             if (_swaps.IsUnderWay)
                 return;
             _pools.Welcome(opened.Role, Sender);
@@ -140,8 +142,10 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
             if (!BitOperations.IsPow2(_ticks) && _ticks % MostTicks != 0)
                 return;
             _barrier.AskAgain();
-            if (!_swaps.IsUnderWay)
-                _pools.TellAgain();
+            if (_swaps.IsUnderWay)
+                return;
+            _roles.HostAgain();
+            _pools.TellAgain();
         });
     }
 

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using ColossalChat.Contracts;
 
 namespace ColossalChat.Cluster;
 
@@ -11,6 +12,7 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     private readonly Dictionary<string, WeightsLoaded> _newest = [];
     private readonly Dictionary<(string Reader, string Model), long> _loaded = [];
     private readonly HashSet<string> _ready = [];
+    private readonly HashSet<WeightsPublication> _withdrawn = [];
     private bool _areComplete;
 
     /// <summary>A role was opened, perhaps long after the others.</summary>
@@ -27,9 +29,20 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     /// <param name="told">Readers that the publisher told of it; the others came meanwhile.</param>
     public void Published(WeightsReady ready, IReadOnlySet<string> told)
     {
+        _withdrawn.Remove(ready.Publication);
         _newest[ready.Publication.Model] = new WeightsLoaded(ready.Iteration, "", ready.Publication);
         foreach (var (slot, actor) in roles.Readers.Where(reader => !told.Contains(reader.Key)))
             Welcome(slot, actor);
+    }
+
+    /// <summary>
+    /// Trainers that were made anew publish the same weights once more, and what the old ones published is gone with them: whoever
+    /// comes is not sent to it, also when a reader still answers that it had it.
+    /// </summary>
+    public void Withdraw()
+    {
+        _withdrawn.UnionWith(_newest.Values.Select(newest => newest.Publication));
+        _newest.Clear();
     }
 
     /// <summary>Tells readers of the newest weights that they have not; the first message may have been lost.</summary>
@@ -53,7 +66,11 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
         var model = loaded.Publication.Model;
         var key = (loaded.Reader, model);
         _loaded[key] = Math.Max(loaded.Iteration, _loaded.GetValueOrDefault(key, -1));
-        if (!_newest.TryGetValue(model, out var newest) || newest.Iteration < loaded.Iteration)
+        if (_withdrawn.Contains(loaded.Publication))
+        {
+            // The same weights as those published again, but nobody else gets them from there.
+        }
+        else if (!_newest.TryGetValue(model, out var newest) || newest.Iteration < loaded.Iteration)
         {
             _newest[model] = loaded;
             Renew(loaded);

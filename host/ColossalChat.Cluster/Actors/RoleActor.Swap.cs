@@ -55,6 +55,8 @@ internal abstract partial class RoleActor<TRole>
         _waiting.Clear();
         // Frees this role of a wait for other ranks, which may have failed.
         _formationEnd?.Cancel();
+        if (_failure is not null)
+            _running = null; // It has ended, and is not repeated now.
         if (_running is not { } running)
         {
             StopWorker();

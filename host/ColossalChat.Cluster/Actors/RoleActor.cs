@@ -115,11 +115,12 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
             queues[Role] = _waiting.Count + (_running is null ? 0 : 1);
     }
 
+    // Should it fail, the newest request is repeated: what an older one wanted to load may be withdrawn.
     private bool IsOnItsWay(RoleCall<TRole> call)
     {
         if (_running is { } running && running.Call.Key == call.Key)
         {
-            _running = running with { Call = running.Call with { Done = call.Done } };
+            _running = running with { Call = running.Call with { Done = call.Done, Body = call.Body } };
 
             // Whoever asks again may not have heard that it failed.
             if (_failure is not null)
@@ -129,7 +130,7 @@ internal abstract partial class RoleActor<TRole> : ReceiveActor, IWithTimers
 
         if (!_waiting.Any(waiting => waiting.Key == call.Key))
             return false;
-        _waiting = new Queue<RoleCall<TRole>>(_waiting.Select(waiting => waiting.Key == call.Key ? waiting with { Done = call.Done } : waiting));
+        _waiting = new Queue<RoleCall<TRole>>(_waiting.Select(waiting => waiting.Key == call.Key ? waiting with { Done = call.Done, Body = call.Body } : waiting));
         return true;
     }
 

@@ -215,7 +215,7 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         }
     }
 
-    // Whoever leaves gives back what he has: batches go to others, trainers' state is written first.
+    // Whoever leaves gives back what he has: batches go to others, state is written first.
     private void Leave()
     {
         if (_run.IsNobody())

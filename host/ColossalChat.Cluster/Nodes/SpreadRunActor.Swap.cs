@@ -28,7 +28,10 @@ internal sealed partial class SpreadRunActor
             later();
     }
 
-    private void TellSwaps() => Swaps.Know(_places.Nodes.Where(node => node.IsUsable).ToDictionary(node => node.Card.Name, node => node.Actor));
+    // Whoever has roles takes part, also while he is silent or about to leave: he trains the next iteration, or is gone with it.
+    private void TellSwaps() => Swaps.Know(_places.Nodes
+        .Where(node => node.IsUsable || _places.SlotsOn(node.Card.Name).Count > 0)
+        .ToDictionary(node => node.Card.Name, node => node.Actor));
 
     private bool IsLater(Action action)
     {

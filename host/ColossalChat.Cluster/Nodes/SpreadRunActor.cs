@@ -14,6 +14,7 @@ internal sealed partial class SpreadRunActor : RunActor
     private readonly RunPlaces _places;
     private RunState? _from;
     private readonly LeavingNodes _leaving = new();
+    private readonly HashSet<string> _stateful = [];
     private readonly Dictionary<string, (DateTimeOffset Heard, double ClockAhead, IReadOnlyDictionary<string, double> Hosted)> _heard = [];
     private readonly ClusterStatusFile _status;
     private CancellationTokenRegistration _onStop;
@@ -39,6 +40,7 @@ internal sealed partial class SpreadRunActor : RunActor
         Receive<StopWanted>(_ => InterruptIfWaiting());
         Receive<WaitedLongEnough>(_ => NowhereLeft());
         Receive<PluginsUsed>(Used);
+        Receive<ReaderOpened>(opened => opened.Epoch == Epoch, opened => _ = opened.HasState ? _stateful.Add(opened.Role) : _stateful.Remove(opened.Role));
     }
 
     protected override void PreStart()
@@ -79,7 +81,11 @@ internal sealed partial class SpreadRunActor : RunActor
         Interrupt();
     }
 
-    protected override void BeforeAttempt() => _spread.Term.Begin(Epoch);
+    protected override void BeforeAttempt()
+    {
+        _stateful.Clear();
+        _spread.Term.Begin(Epoch);
+    }
 
     protected override void AfterAttempt()
     {
@@ -107,6 +113,7 @@ internal sealed partial class SpreadRunActor : RunActor
             return;
         (_isWaiting, _lastMissing) = (false, "");
         Timers.Cancel(Wait);
+        TellSwaps();
         Note("nodes", "Roles are placed: " + string.Join(", ", _places.Nodes.Select(node => (node.Card.Name, Slots: _places.SlotsOn(node.Card.Name)))
             .Where(node => node.Slots.Count > 0).Select(node => $"{string.Join(' ', node.Slots)} on {node.Name}")) + ".");
         WarnOfTwo();
@@ -192,8 +199,14 @@ internal sealed partial class SpreadRunActor : RunActor
     {
         var card = reported.Card;
         _heard[card.Name] = (DateTimeOffset.UtcNow, (card.Clock - DateTimeOffset.UtcNow).TotalSeconds, reported.Hosted);
-        if (_places.Find(card.Name) is { } node)
-            _places.Set(node with { Card = card }); // With a port that is free now.
+        if (_places.Find(card.Name) is not { } node)
+            return;
+        _places.Set(node with { Card = card }); // With a port that is free now.
+        if (_isWaiting || IsClosing || Swaps.IsUnderWay)
+            return;
+        // It may not have heard that these went to others.
+        foreach (var slot in reported.Hosted.Keys.Where(RoleTable.IsReader).Except(_places.SlotsOn(card.Name)))
+            node.Actor.Tell(new EndRole(Epoch, slot));
     }
 
     private void Lose(string name, bool isGone)
@@ -223,10 +236,11 @@ internal sealed partial class SpreadRunActor : RunActor
             Rewind($"Node {name} is gone with {string.Join(", ", kept)}.");
     }
 
-    // Its batches go to others at once. What the node may still answer is the same and comes too late.
+    // Its batches go to others at once. What the node may still answer is the same and comes too late. A role with a state of
+    // its own stays where it is, like a trainer: another could only begin with what was saved.
     private void TakeAway(RunNode node, string why)
     {
-        string[] moved = [.. _places.SlotsOn(node.Card.Name).Where(RoleTable.IsReader)];
+        string[] moved = [.. _places.SlotsOn(node.Card.Name).Where(slot => RoleTable.IsReader(slot) && !_stateful.Contains(RoleSlots.RoleOf(slot)))];
         if (moved.Length == 0)
             return;
         foreach (var slot in moved)
@@ -237,6 +251,7 @@ internal sealed partial class SpreadRunActor : RunActor
 
         Note("restart", $"{string.Join(", ", moved)} on {node.Card.Name} {why}; the batches go to others.");
         Attempt.Tell(new SlotsLost(moved));
+        TellSwaps();
         Extend();
     }
 
@@ -248,6 +263,7 @@ internal sealed partial class SpreadRunActor : RunActor
         {
             Note("nodes", $"{placed.Slot} is hosted by {_places.Nodes.First(node => node.Actor.Equals(placed.Node)).Card.Name}.");
             Attempt.Tell(placed);
+            TellSwaps();
         }
 
         if (Orphans.Any())
@@ -286,7 +302,7 @@ internal sealed partial class SpreadRunActor : RunActor
             {
                 TakeAway(node, "leaves");
                 if (_places.SlotsOn(name).Count > 0)
-                    Attempt.Tell(new SaveSoon()); // Its trainers' state first; nothing is trained twice then.
+                    Attempt.Tell(new SaveSoon()); // What its roles know first; nothing is trained twice then.
             }
         }
 
@@ -314,7 +330,7 @@ internal sealed partial class SpreadRunActor : RunActor
         if (_places.Find(name) is not { } node)
             return new ControlAnswer(ExitCode.NotFound, $"There is no node {name}; there are {string.Join(", ", _places.Nodes.Select(known => known.Card.Name))}.");
         Release(name);
-        return new ControlAnswer(ExitCode.Ok, $"Node {name} is leaving{(_places.SlotsOn(name).Count > 0 ? " once its trainers' state is saved" : "")}.");
+        return new ControlAnswer(ExitCode.Ok, $"Node {name} is leaving{(_places.SlotsOn(name).Count > 0 ? $" once the state of {string.Join(", ", _places.SlotsOn(name))} is saved" : "")}.");
     }
 
     private ClusterStatus Status() => new(

@@ -34,9 +34,13 @@ internal sealed record SwapReady(SwapOffer Offer, SwapRequest Request);
 internal sealed record SwapBegun(long Epoch, string Id);
 
 /// <summary>RunActor -> IterationActor: these nodes take part in it.</summary>
-internal sealed record SwapMembers(IReadOnlyDictionary<string, IActorRef> Nodes);
+internal sealed record SwapMembers(IReadOnlyDictionary<string, IActorRef> Nodes)
+{
+    /// <summary>The others: this one is gone.</summary>
+    public SwapMembers Without(string node) => new(Nodes.Where(other => other.Key != node).ToDictionary());
+}
 
-/// <summary>RunActor -> IterationActor -> SwapActor: a node that hosts no role is gone; do not wait for it.</summary>
+/// <summary>RunActor -> IterationActor -> SwapActor: a node that hosts no role is gone, perhaps before the exchange began; do not wait for it.</summary>
 internal sealed record MemberLost(string Node);
 
 /// <summary>SwapActor -> every ExchangeActor: who uses the plugin?</summary>

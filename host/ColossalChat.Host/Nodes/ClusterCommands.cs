@@ -65,7 +65,7 @@ internal sealed class ClusterLeaveCommand : CliCommand<ClusterLeaveOptions>
 {
     public override string Path => "cluster leave";
 
-    public override string Summary => "Let a node go: its batches go to others, its trainers' state is saved first.";
+    public override string Summary => "Let a node go: its batches go to others, the state of its trainers is saved first.";
 
     protected override Task<ExitCode> RunAsync(ClusterLeaveOptions options, CliContext context, CancellationToken cancel) => RunRequest.SendAsync(
         new ClusterRunOptions { File = options.File, Settings = options.Settings }.Folder(),

@@ -148,7 +148,7 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
     {
         await PlacedAsync();
         _run.EndIteration(epoch: 1, iteration: 3);
-        Assert.Contains("once its trainers' state is saved", (await _run.AskToLeaveAsync("t")).Message, StringComparison.Ordinal);
+        Assert.Contains("once the state of", (await _run.AskToLeaveAsync("t")).Message, StringComparison.Ordinal);
         _run.Save(3);
         Assert.DoesNotContain(await _run.ToldSoFarAsync("t"), told => told is LeaveNow);
         _run.Save(4);
