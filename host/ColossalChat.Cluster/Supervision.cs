@@ -18,6 +18,9 @@ internal sealed record RoleFailed(
 {
     /// <summary>Tells the failures of one role apart; the same one may be told twice.</summary>
     public long Ticket { get; init; }
+
+    /// <summary>False for a role that was never made: its node could not host it.</summary>
+    public bool IsOfRole => Ticket > 0;
 }
 
 /// <summary>How a failed role can be mended.</summary>

@@ -259,6 +259,8 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         }
 
         RunTelemetry.Failed(failed);
+        if (IsSpared(failed))
+            return;
         _budget = _budget.Spend(failed.Role, Context.System.Scheduler.Now);
         if (failed.Repair == Repair.None)
             Fail(failed.ExitCode, failed.Reason);
@@ -274,6 +276,9 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         else
             Rewind(failed.Reason);
     }
+
+    /// <summary>True for a failure that costs the run nothing, because others do what the role was to do.</summary>
+    protected virtual bool IsSpared(RoleFailed failed) => false;
 
     /// <summary>Gives the attempt up and goes on from the last state.</summary>
     /// <param name="reason">What happened, a whole sentence.</param>

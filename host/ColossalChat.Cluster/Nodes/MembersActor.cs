@@ -38,6 +38,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
         Receive<ClusterEvent.ReachableMember>(reachable => ComeBack(reachable.Member.UniqueAddress));
         Receive<ClusterEvent.IMemberEvent>(_ => { });
         Receive<NodeDescribed>(Describe);
+        Receive<NodeLeaving>(Context.Parent.Forward);
         Receive<Poll>(_ =>
         {
             foreach (var address in _nodes.Keys)

@@ -47,14 +47,12 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
     private IActorRef _desk = ActorRefs.Nobody;
     private (IActorRef Asker, IReadOnlyList<PluginCopy> Versions)? _use;
     private long _epoch;
+    private bool _wantsToLeave;
 
     public NodeActor(NodeDefinition node)
     {
         _node = node;
-        Receive<DescribeNode>(_ => Sender.Tell(new NodeDescribed(
-            node.Card with { Clock = DateTimeOffset.UtcNow, MeetPort = node.FreePort() },
-            _wanted.Keys.ToDictionary(slot => slot, slot => _queues.GetValueOrDefault(slot)),
-            AkkaCluster.Get(Context.System).SelfUniqueAddress.Uid)));
+        Receive<DescribeNode>(_ => Describe());
         Receive<HostRole>(Host);
         Receive<EndRole>(end => end.Epoch == _epoch, end => End(end.Slot));
         Receive<EndEpoch>(end => end.Epoch == _epoch, _ => EndAll());
@@ -75,7 +73,11 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         });
         Receive<GracePassed>(_ => node.Run.Abandon?.Invoke($"Roles did not end within {Grace}: {string.Join(", ", _ending.Select(role => role.Path.Name))}."));
         Receive<ThisActorSystemQuarantinedEvent>(_ => node.Run.Abandon?.Invoke("The others took this node for dead and go on without it."));
-        Receive<WantsToLeave>(_ => Leave());
+        Receive<WantsToLeave>(_ =>
+        {
+            _wantsToLeave = true;
+            Leave();
+        });
         Receive<LeaveNow>(_ =>
         {
             EndAll();
@@ -115,6 +117,18 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         _cancel.Dispose();
     }
 
+    // Whoever leads the run asks every second: the supervisor that heard the wish first may be dead by now, may not have known
+    // this node yet, or may never have heard it.
+    private void Describe()
+    {
+        Sender.Tell(new NodeDescribed(
+            _node.Card with { Clock = DateTimeOffset.UtcNow, MeetPort = _node.FreePort() },
+            _wanted.Keys.ToDictionary(slot => slot, slot => _queues.GetValueOrDefault(slot)),
+            AkkaCluster.Get(Context.System).SelfUniqueAddress.Uid));
+        if (_wantsToLeave)
+            Sender.Tell(new NodeLeaving(_node.Card.Name));
+    }
+
     private void Host(HostRole host)
     {
         if (host.Epoch < _epoch)
@@ -144,11 +158,12 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
             return;
         }
 
-        if (host.Meet.Length > 0)
-            _node.MeetAt(host.Meet);
         var flow = new FlowContext(_node.Run, host.Run, host.Iteration, host.Epoch, _cancel.Token, CancellationToken.None) { Meet = host.Meet, Queues = _queues };
         try
         {
+            if (host.Meet.Length > 0)
+                _node.MeetAt(host.Meet);
+
             // No other role is here yet, or all that are use these too.
             _node.Run.Plugins?.Use(host.Plugins);
             var from = host.Checkpoint.Length == 0 ? null : Checkpoints.Open(host.Checkpoint, RoleSlots.IsNeededBy(host.Slot)).State;
@@ -157,6 +172,13 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         catch (UserErrorException error)
         {
             host.Run.Tell(new RoleFailed(host.Epoch, host.Slot, default, error.Message, Repair.None, error.ExitCode));
+        }
+        catch (Exception error)
+        {
+            // Storage that is away for a moment, or a fault of the host. An actor that fails is made anew and has forgotten
+            // what it hosts, and whoever asked would never hear why.
+            _log.Error(error, "{0} could not be hosted.", host.Slot);
+            host.Run.Tell(new RoleFailed(host.Epoch, host.Slot, default, $"{host.Slot} could not be hosted by {_node.Card.Name}: {error.Message}", Repair.Rewind));
         }
     }
 
@@ -207,11 +229,17 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         try
         {
             _node.Run.Plugins!.Use(versions);
-            asker.Tell(new PluginsUsed(""));
+            asker.Tell(PluginsUsed.Done);
         }
         catch (UserErrorException error)
         {
-            asker.Tell(new PluginsUsed(error.Message));
+            asker.Tell(new PluginsUsed(error.ExitCode, error.Message));
+        }
+        catch (Exception error)
+        {
+            // The run waits for this answer, whatever went wrong.
+            _log.Error(error, "The recorded plugins could not be used.");
+            asker.Tell(new PluginsUsed(ExitCode.Failed, $"The plugins that the run has could not be used by {_node.Card.Name}: {error.Message}"));
         }
     }
 

@@ -63,7 +63,7 @@ public sealed record EndRole(long Epoch, string Slot) : IWireMessage;
 /// <summary>RunActor -> NodeActor: the attempt is over; its roles end.</summary>
 public sealed record EndEpoch(long Epoch) : IWireMessage;
 
-/// <summary>NodeActor -> RunActor: I want to go; take my roles away.</summary>
+/// <summary>NodeActor -> RunActor, and MembersActor each time that it asks: I want to go; take my roles away.</summary>
 public sealed record NodeLeaving(string Node) : IWireMessage;
 
 /// <summary>RunActor -> NodeActor: nothing of the run needs you any more. Also asks a node to go.</summary>

@@ -14,7 +14,10 @@ internal sealed record RunNode(NodeCard Card, IActorRef Actor)
     /// <summary>It wants to go, and gets nothing more.</summary>
     public bool IsLeaving { get; init; }
 
-    public bool IsUsable => IsReachable && !IsLeaving;
+    /// <summary>It could not host what others host; nothing is asked of it until it comes again.</summary>
+    public bool IsUnfit { get; init; }
+
+    public bool IsUsable => IsReachable && !IsLeaving && !IsUnfit;
 
     public bool Has(string role) => Card.Roles.Contains(role);
 }
@@ -33,6 +36,7 @@ internal sealed class RunPlaces(StagePlan plan, RunRoles roles, ClusterOptions o
     private readonly SortedDictionary<string, RunNode> _nodes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _slots = [];
     private readonly Dictionary<string, int> _numbers = [];
+    private readonly HashSet<string> _late = [];
 
     public IEnumerable<RunNode> Nodes => _nodes.Values;
 
@@ -48,6 +52,16 @@ internal sealed class RunPlaces(StagePlan plan, RunRoles roles, ClusterOptions o
 
     /// <summary>Slots whose roles run on a node.</summary>
     public IReadOnlyList<string> SlotsOn(string node) => [.. _slots.Where(slot => slot.Value == node).Select(slot => slot.Key).Order(StringComparer.Ordinal)];
+
+    /// <summary>The node of a slot; null when it has none, or not any more.</summary>
+    public RunNode? NodeOf(string slot) => _slots.TryGetValue(slot, out var node) ? Find(node) : null;
+
+    /// <summary>True for a slot that was placed while the attempt was going on already, whether it is still there or not.</summary>
+    public bool IsLate(string slot) => _late.Contains(slot);
+
+    /// <summary>True when the role of a slot runs on another node than this one too.</summary>
+    public bool IsHostedBeside(string node, string slot) =>
+        _slots.Any(other => other.Value != node && RoleSlots.RoleOf(other.Key) == RoleSlots.RoleOf(slot));
 
     /// <summary>Forgets where a role ran.</summary>
     public void Lose(string slot) => _slots.Remove(slot);
@@ -66,6 +80,7 @@ internal sealed class RunPlaces(StagePlan plan, RunRoles roles, ClusterOptions o
         var problems = new List<string>();
         _slots.Clear();
         _numbers.Clear();
+        _late.Clear();
         PlaceTrainers(problems);
         foreach (var role in Readers)
             PlaceReaders(role, isFirst ? options.Of(role).Nodes : 1, problems);
@@ -90,6 +105,7 @@ internal sealed class RunPlaces(StagePlan plan, RunRoles roles, ClusterOptions o
         foreach (var role in Readers)
             while (Wants(role) && NextFor(role) is { } node)
                 placed.Add(new SlotPlaced(Place(role, node), node.Actor));
+        _late.UnionWith(placed.Select(place => place.Slot));
         return placed;
     }
 

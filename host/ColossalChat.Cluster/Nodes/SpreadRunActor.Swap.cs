@@ -16,6 +16,7 @@ internal sealed partial class SpreadRunActor
     protected override void AfterSwap()
     {
         DoWhatWaited();
+        LookAtRefused();
         if (_isWaiting)
             TryStart();
         else
@@ -83,7 +84,7 @@ internal sealed partial class SpreadRunActor
         }
 
         _isWaiting = false;
-        Fail(ExitCode.Invalid, used.Error);
+        Fail(used.ExitCode, used.Error);
     }
 
     // Null when the node may take part.

@@ -33,7 +33,7 @@ internal sealed partial class SpreadRunActor : RunActor
         Receive<NodeCame>(Come);
         Receive<NodeSilent>(silent => Lose(silent.Node, isGone: false));
         Receive<NodeGone>(gone => Lose(gone.Node, isGone: true));
-        Receive<NodeLeaving>(leaving => Release(leaving.Node));
+        Receive<NodeLeaving>(Leave);
         Receive<NodeReported>(Hear);
         Receive<NodeAskedToLeave>(asked => Sender.Tell(AskToLeave(asked.Node)));
         Receive<Beat>(_ => OnBeat());
@@ -69,6 +69,7 @@ internal sealed partial class SpreadRunActor : RunActor
         }
 
         Timers.StartSingleTimer(Wait, new WaitedLongEnough(), _spread.Cluster.WaitForNodes);
+        LookAtRefused();
         TryStart();
     }
 
@@ -167,9 +168,11 @@ internal sealed partial class SpreadRunActor : RunActor
         var card = came.Node.Card;
         if (DifferencesOf(card) is { } differences)
         {
-            Note("nodes", $"Node {card.Name} is not used: {differences}. Give all nodes the same program, plugins and configuration.");
+            Refuse(came, differences);
             return;
         }
+
+        _refused.Remove(card.Name);
 
         if (_places.Find(card.Name) is null)
         {
@@ -211,6 +214,7 @@ internal sealed partial class SpreadRunActor : RunActor
 
     private void Lose(string name, bool isGone)
     {
+        _refused.Remove(name);
         if (_places.Find(name) is not { } node)
             return;
         Note("nodes", isGone ? $"Node {name} is gone." : $"Node {name} does not answer.");

@@ -118,4 +118,8 @@ internal interface IAskedOfNode
 internal sealed record UsePlugins(IReadOnlyList<PluginCopy> Versions);
 
 /// <summary>NodeActor -> RunActor: done, or why not.</summary>
-internal sealed record PluginsUsed(string Error);
+internal sealed record PluginsUsed(ExitCode ExitCode, string Error)
+{
+    /// <summary>They are used.</summary>
+    public static readonly PluginsUsed Done = new(ExitCode.Ok, "");
+}

@@ -14,6 +14,9 @@ namespace ColossalChat.Host.Nodes;
 internal sealed class NodeRunner(HostServices host, RunBinding binding, IReadOnlyList<string> roles)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(2);
+
+    // A timer that nobody holds may be collected before it fires, and the process would stay.
+    private static Timer? s_exit;
     private readonly TaskCompletionSource<RunOver> _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string _mark = "";
     private volatile bool _wasMember;
@@ -196,7 +199,7 @@ internal sealed class NodeRunner(HostServices host, RunBinding binding, IReadOnl
         log.Error($"{reason} This process ends; start it again.");
         var cluster = Akka.Cluster.Cluster.Get(system);
         cluster.Down(cluster.SelfAddress);
-        _ = new Timer(_ => Environment.Exit((int)ExitCode.Failed), null, TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
+        s_exit = new Timer(_ => Environment.Exit((int)ExitCode.Failed), null, TimeSpan.FromSeconds(1), Timeout.InfiniteTimeSpan);
     }
 
     // A process that is started again is another node, in a container with the same number too.

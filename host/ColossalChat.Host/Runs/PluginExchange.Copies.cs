@@ -10,14 +10,7 @@ namespace ColossalChat.Host.Runs;
 internal sealed partial class PluginExchange
 {
     /// <inheritdoc/>
-    public IReadOnlyList<PluginCopy> InUse
-    {
-        get
-        {
-            lock (_lock)
-                return _inUse;
-        }
-    }
+    public IReadOnlyList<PluginCopy> InUse => _inUse;
 
     /// <inheritdoc/>
     public void Record(string id, long iteration)
@@ -51,16 +44,23 @@ internal sealed partial class PluginExchange
     /// <inheritdoc/>
     public void Use(IReadOnlyList<PluginCopy> versions)
     {
+        // Something else may be prepared while one is loaded; then it is given up, and this looked at again.
+        while (Missing(versions) is { Length: > 0 } missing)
+            foreach (var version in missing)
+                Adopt(version);
+    }
+
+    private PluginCopy[] Missing(IReadOnlyList<PluginCopy> versions)
+    {
         lock (_lock)
         {
             if (Uses(versions))
-                return;
+                return [];
             Settle(versions);
             var strange = _inUse.Where(used => versions.All(version => version.Plugin != used.Plugin)).Select(used => used.Plugin).ToArray();
             if (strange.Length > 0)
                 throw new UserErrorException($"This node has exchanged {string.Join(", ", strange)}, of which the run knows nothing any more; start the node again.", ExitCode.Failed);
-            foreach (var version in versions.Except(_inUse))
-                Adopt(version);
+            return [.. versions.Except(_inUse)];
         }
     }
 
@@ -79,15 +79,10 @@ internal sealed partial class PluginExchange
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void Adopt(PluginCopy version)
     {
-        var candidate = Load(version);
-        try
+        var tried = Try(version, question: version.Fingerprint);
+        lock (_lock)
         {
-            Retire(TakeOver(candidate, Rebound(candidate), version));
-        }
-        catch (UserErrorException)
-        {
-            Retire(candidate);
-            throw;
+            Retire(IsUpToDate(tried) ? TakeOver(tried.Candidate, tried.Bound, version) : tried.Candidate);
         }
     }
 
@@ -99,16 +94,6 @@ internal sealed partial class PluginExchange
         _binding.Change(bound with { Catalog = Catalog }, new Dictionary<string, string>(_binding.Swapped) { [copy.Plugin] = PlaceOf(copy) });
         _inUse = [.. _inUse.Where(used => used.Plugin != copy.Plugin), copy];
         return old;
-    }
-
-    private PluginCandidate Load(PluginCopy copy)
-    {
-        var folder = PlaceOf(copy);
-        if (!Directory.Exists(folder))
-            throw new UserErrorException($"{folder} is not there, where {copy.Plugin} from {copy.Source} was copied to; the run's folder must be on storage that all nodes share.");
-        if (FolderFingerprint.Of(folder) is var found && found != copy.Fingerprint)
-            throw new UserErrorException($"{folder} is not what was copied there from {copy.Source}: its SHA-256 is {found} in place of {copy.Fingerprint}. Nothing but the run may write there; ask again with another build.");
-        return PluginCandidate.Load(copy.Plugin, folder, copy.Source, Catalog.Pins.GetValueOrDefault(copy.Plugin));
     }
 
     private string PlaceOf(PluginCopy copy) => Path.Combine(_copies.Root, copy.Place);

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
@@ -25,7 +24,7 @@ internal sealed partial class PluginExchange : IPluginExchange, IDisposable
     private readonly PluginsInUse? _inUseFile;
     private readonly INodeLog _log;
     private readonly List<Retiring> _retiring = [];
-    private IReadOnlyList<PluginCopy> _inUse = [];
+    private volatile IReadOnlyList<PluginCopy> _inUse = [];
     private Pending? _pending;
 
     /// <param name="binding">The run.</param>
@@ -71,23 +70,10 @@ internal sealed partial class PluginExchange : IPluginExchange, IDisposable
             if (_pending is { } same && same.Request.Id == request.Id)
                 return OfferOf(same);
             ForgetUntried();
-            var current = CurrentOf(request.Plugin);
-            var copy = request.Copy ?? Copied(request).Copy!;
-            var candidate = Load(copy);
-            try
-            {
-                if (candidate.Info.Sha256 == current.Sha256)
-                    throw new UserErrorException($"Its dll is the one that is in use ({current.Version}, SHA-256 {current.Sha256}); there is nothing to exchange.");
-                _pending = new Pending(request, candidate, Rebound(candidate), copy) { OldVersion = current.Version };
-            }
-            catch
-            {
-                Retire(candidate);
-                throw;
-            }
-
-            return OfferOf(_pending);
+            CurrentOf(request.Plugin);
         }
+
+        return Offered(request, request.Copy ?? Copied(request).Copy!);
     }
 
     /// <inheritdoc/>
@@ -181,22 +167,21 @@ internal sealed partial class PluginExchange : IPluginExchange, IDisposable
             GoBack(pending.Request.Id);
     }
 
-    // Apart from the method that gives it up: a local of a running method would keep the candidate in memory.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private BoundRun Rebound(PluginCandidate candidate)
+    private SwapOffer Offered(SwapRequest request, PluginCopy copy)
     {
-        var current = _binding.Current;
-        var missing = _binding.Users.NamesOf(candidate.Info.Name)
-            .Where(name => !candidate.Factories.Any(factory => factory.Seam == name.Seam && factory.Name == name.Name))
-            .Select(name => $"{KebabCase.OfSeam(name.Seam)} '{name.Name}'").ToArray();
-        if (missing.Length > 0)
-            throw new UserErrorException($"It does not offer what this run uses of {candidate.Info.Name}: {string.Join(", ", missing)}.");
-        var (bound, problems) = RunBinder.TryBind(current.Config, Catalog.With(candidate));
-        if (bound is null || problems.Count > 0)
-            throw new UserErrorException($"The run's configuration does not fit it:\n{string.Join('\n', problems)}");
-        if (JsonSerializer.Serialize(bound.Plan) != JsonSerializer.Serialize(current.Plan))
-            throw new UserErrorException("It changes the plan of the stage, which a run that is going on cannot follow. Stop the run, install it, and resume.");
-        return bound;
+        var tried = Try(copy, question: request.Id);
+        lock (_lock)
+        {
+            var current = CurrentOf(request.Plugin);
+            var refusal = !IsUpToDate(tried) ? "Another version was taken into use while this one was loaded; ask again."
+                : tried.Candidate.Info.Sha256 == current.Sha256 ? $"Its dll is the one that is in use ({current.Version}, SHA-256 {current.Sha256}); there is nothing to exchange."
+                : null;
+            if (refusal is null)
+                return OfferOf(_pending = new Pending(request, tried.Candidate, tried.Bound, copy) { OldVersion = current.Version });
+            Retire(tried.Candidate);
+            throw new UserErrorException(refusal);
+        }
     }
 
     private Pending Find(string id) => _pending is { } pending && pending.Request.Id == id
@@ -207,7 +192,13 @@ internal sealed partial class PluginExchange : IPluginExchange, IDisposable
     {
         try
         {
-            _node.Evict(plugin);
+            var (call, limit) = (new LimitedCall<string>(() =>
+            {
+                _node.Evict(plugin);
+                return plugin;
+            }, _ => { }), Limit);
+            if (call.Within(limit, $"evict {plugin}") is null)
+                _log.Warning($"A shared object was not disposed within {limit}, because of which {plugin} stays in memory; its thread is lost until this process ends.");
         }
         catch (Exception error)
         {

@@ -22,6 +22,9 @@ internal sealed class SpreadRun : IAsyncDisposable, IDisposable, IRunObserver
     /// <summary>All notes that were waited for or passed by.</summary>
     public List<(string Kind, string Message)> Seen { get; } = [];
 
+    /// <summary>What exchanges plugins; null where nothing does.</summary>
+    public FakeExchange? Plugins { get; set; }
+
     public string Folder => _harness.RunFolder;
 
     public ActorSystem System { get; } = ActorSystem.Create("spread", ConfigurationFactory.ParseString(WireHocon.Text)
@@ -45,7 +48,7 @@ internal sealed class SpreadRun : IAsyncDisposable, IDisposable, IRunObserver
                 .ToDictionary(trainer => trainer.Id, trainer => trainer.Make),
         };
         var term = new CoordinatorTerm(Folder, "a");
-        var definition = _harness.Definition() with { Observer = this, Fence = term.Require, Parcels = new ParcelPost(System, new InProcessBlobLane()) };
+        var definition = _harness.Definition() with { Observer = this, Plugins = Plugins, Fence = term.Require, Parcels = new ParcelPost(System, new InProcessBlobLane()) };
         var cluster = new ClusterOptions { Roles = roles ?? new Dictionary<string, RoleNodes>(), WaitForNodes = wait ?? TimeSpan.FromMinutes(5) };
         var spread = new SpreadOptions(cluster, CardOf("a", ClusterOptions.RoleNames), term);
         var (end, stop) = (_end, _stop.Token);
@@ -53,15 +56,22 @@ internal sealed class SpreadRun : IAsyncDisposable, IDisposable, IRunObserver
     }
 
     /// <summary>A node comes, or comes back.</summary>
-    public void Come(string name, params string[] roles)
+    public void Come(string name, params string[] roles) => Come(CardOf(name, roles));
+
+    /// <summary>A node comes that was started with another version of a plugin than the others.</summary>
+    public void ComeDifferent(string name, string plugin, params string[] roles) =>
+        Come(CardOf(name, roles) with { Fingerprint = "g", Versions = new Dictionary<string, string> { [NodeCard.KeyOf(plugin)] = "2" } });
+
+    private void Come(NodeCard card)
     {
+        var name = card.Name;
         if (!_nodes.TryGetValue(name, out var node))
         {
             var told = Channel.CreateUnbounded<object>();
             node = _nodes[name] = (System.ActorOf(Props.Create(() => new Collector(told.Writer))), told);
         }
 
-        Run.Tell(new NodeCame(new RunNode(CardOf(name, roles), node.Actor)));
+        Run.Tell(new NodeCame(new RunNode(card, node.Actor)));
     }
 
     /// <summary>A node says where ranks can meet.</summary>

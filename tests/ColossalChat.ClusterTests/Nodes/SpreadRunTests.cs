@@ -112,7 +112,80 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
         Assert.Equal("tcp://127.0.0.1:7", (await _run.ToldAsync<HostRole>("u")).Meet);
     }
 
+    // ---- Of no use ----
+
+    [Fact]
+    public async Task A_late_node_that_cannot_make_its_role_is_not_used_until_it_comes_again()
+    {
+        await PlacedAsync();
+        _run.Come("late", RoleSlots.Rollout);
+        var slot = (await _run.NoteAsync("is hosted by late")).Message.Split(' ')[0];
+        _run.Run.Tell(new RoleFailed(1, slot, default, "The copy cannot be read.", Repair.None, ExitCode.Resource));
+
+        Assert.Contains("The copy cannot be read.", (await _run.NoteAsync("Node late is not used any more")).Message, StringComparison.Ordinal);
+        Assert.Equal(slot, (await _run.ToldAsync<EndRole>("late")).Slot);
+        await _run.NoteAsync($"{slot} on late cannot be hosted");
+        // Asked again before it heard that, it fails again.
+        _run.Run.Tell(new RoleFailed(1, slot, default, "The copy cannot be read.", Repair.None, ExitCode.Resource));
+        _run.Come("more", RoleSlots.Rollout);
+        await _run.NoteAsync("is hosted by more");
+        Assert.Single(_run.Seen, note => note.Message.EndsWith("is hosted by late.", StringComparison.Ordinal));
+        _run.Come("late", RoleSlots.Rollout);
+        await _run.NoteAsync("is hosted by late");
+    }
+
+    [Fact]
+    public async Task A_node_that_was_there_from_the_beginning_is_not_done_without()
+    {
+        await PlacedAsync();
+        _run.Run.Tell(new RoleFailed(1, "reward.1", default, "The copy cannot be read.", Repair.None, ExitCode.Resource));
+        Assert.Equal(ExitCode.Resource, (await _run.Ended).ExitCode);
+    }
+
+    [Fact]
+    public async Task Why_the_recorded_plugins_cannot_be_used_is_how_the_run_ends()
+    {
+        _run.Start();
+        _run.Run.Tell(new PluginsUsed(ExitCode.Resource, "The copy cannot be read."));
+        var end = await _run.Ended;
+        Assert.Equal((ExitCode.Resource, "The copy cannot be read."), (end.ExitCode, end.Failure));
+    }
+
+    [Fact]
+    public async Task A_node_that_differs_in_a_plugin_is_used_once_that_is_exchanged()
+    {
+        var exchange = _run.Plugins = new FakeExchange();
+        _run.Start();
+        _run.Come("a", [.. s_scorers, RoleSlots.Trainer]);
+        await _run.NoteAsync("Roles are placed");
+        _run.ComeDifferent("late", "Fake", RoleSlots.Rollout);
+        await _run.NoteAsync("Node late is not used: plugin Fake is 2 there and missing here");
+
+        exchange.Record.Versions = [new PluginCopy("Fake", "2", "hash 2", "/fake")];
+        _run.Run.Tell(new SwapRecorded(0, ""));
+
+        await _run.NoteAsync("is hosted by late");
+        Assert.Single(_run.Seen, note => note.Message.Contains("is not used", StringComparison.Ordinal));
+    }
+
     // ---- Leaving ----
+
+    [Fact]
+    public async Task A_wish_to_leave_is_heard_by_whoever_asks_the_node_how_it_is()
+    {
+        await PlacedAsync();
+        _run.System.ActorSelection(_run.Run.Path / "members").Tell(new NodeLeaving("b"));
+        await _run.ToldAsync<LeaveNow>("b");
+    }
+
+    [Fact]
+    public async Task A_node_that_is_not_used_may_go_at_once()
+    {
+        _run.Start();
+        _run.ComeDifferent("b", "Fake", RoleSlots.Rollout);
+        _run.Run.Tell(new NodeLeaving("b"));
+        await _run.ToldAsync<LeaveNow>("b");
+    }
 
     [Fact]
     public async Task A_node_that_leaves_gets_nothing_more_when_it_was_silent_for_a_moment()

@@ -142,6 +142,27 @@ public sealed class SpreadSwapTests
         AssertAllOn(nodes, version: 2);
     }
 
+    [Fact]
+    public async Task A_node_that_comes_afterwards_and_cannot_use_it_is_done_without()
+    {
+        await using var nodes = Started("reward", "rollout");
+        nodes.World.Before = (role, what, _) =>
+        {
+            if ((role, what) != ("rollout", "generate 10.0"))
+                return;
+            nodes.Start("d", "rollout").Exchange.Before = _ => throw new UserErrorException("The copy cannot be read.");
+            nodes.Await(() => nodes.Notes.Any(note => note.Message.StartsWith("Node d is not used any more", StringComparison.Ordinal)), "the node that is not used");
+        };
+
+        var end = await nodes.EndAsync();
+
+        Assert.True(end.ExitCode == ExitCode.Ok, $"{end}\n{nodes.Story()}");
+        AssertEachOnce(nodes);
+        Assert.True(nodes.Nodes.TryRemove("d", out var late));
+        await late.DisposeAsync();
+        AssertAllOn(nodes, version: 2);
+    }
+
     [Theory]
     [InlineData("switch", 1)]
     [InlineData("commit one", 2)]

@@ -24,6 +24,9 @@ public sealed class RewardVersions : IAsyncLifetime
 
     public string OtherOption { get; private set; } = "";
 
+    /// <summary>Its Register never returns.</summary>
+    public string Hanging { get; private set; } = "";
+
     public async Task InitializeAsync()
     {
         var versions = new PluginVersions(Path.Combine(ShippedPlugins.Root, "tests", "plugins"), _scratch);
@@ -31,6 +34,7 @@ public sealed class RewardVersions : IAsyncLifetime
         Second = versions.Add("SampleReward", "2.0.0", ("options.Score,", "options.Score / 2,"));
         OtherName = versions.Add("SampleReward", "3.0.0", ("\"sample-reward\"", "\"another-reward\""));
         OtherOption = versions.Add("SampleReward", "4.0.0", ("public float Score {", "public float Points {"), ("options.Score", "options.Points"), ("Score is < -1", "Points is < -1"), ("{Score}", "{Points}"));
+        Hanging = versions.Add("SampleReward", "5.0.0", ("public void Register(IPluginRegistry registry)\n    {", "public void Register(IPluginRegistry registry)\n    {\n        AppContext.SetSwitch(\"hangs\", true);\n        Thread.Sleep(Timeout.Infinite);"));
         await versions.BuildAsync(Path.GetDirectoryName(ShippedPlugins.Folder)!);
     }
 
@@ -188,6 +192,47 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
         Assert.True(later.Exchange.Uses(later.Exchange.Recorded()));
         Assert.Equal(first.Exchange.InUse, later.Exchange.InUse);
         Assert.Contains("SampleReward 1.0.0 is unloaded", Collected(later), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_copy_that_cannot_be_read_says_which_and_what_to_do()
+    {
+        using var run = new Exchanging(_root, versions.First, isSpread: true);
+        var request = run.Exchange.Copied(new SwapRequest("id", "SampleReward", versions.Second));
+        var copy = Path.Combine(_root, "run", "plugins", request.Copy!.Place);
+        File.CreateSymbolicLink(Path.Combine(copy, "unreadable.dll"), Path.Combine(copy, "nowhere.dll"));
+
+        foreach (var attempt in (Action[])[() => run.Exchange.Prepare(request), () => run.Exchange.Use([request.Copy])])
+        {
+            var error = Assert.Throws<UserErrorException>(attempt);
+            Assert.StartsWith($"{copy}, where SampleReward from {versions.Second} was copied to, cannot be read: ", error.Message, StringComparison.Ordinal);
+            Assert.EndsWith("then ask again, or start the node again.", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_version_that_hangs_while_it_is_loaded_is_refused_and_holds_up_nobody()
+    {
+        using var run = new Exchanging(_root, versions.First, isSpread: true, "flow.cancel-grace=2s");
+        var request = run.Exchange.Copied(new SwapRequest("id", "SampleReward", versions.Hanging));
+        var longest = TimeSpan.FromSeconds(60);
+        UserErrorException? refusal = null;
+        var asking = new Thread(() => refusal = Assert.Throws<UserErrorException>(() => run.Exchange.Prepare(request))) { IsBackground = true };
+        asking.Start();
+        Assert.True(SpinWait.SpinUntil(() => AppContext.TryGetSwitch("hangs", out _), longest), "Register was not called");
+
+        // Whoever leads the run asks for these all the time.
+        var usesNothing = false;
+        var leading = new Thread(() => usesNothing = run.Exchange.InUse.Count == 0 && run.Exchange.Uses([])) { IsBackground = true };
+        leading.Start();
+        Assert.True(leading.Join(longest) && usesNothing, "the candidate was waited for");
+        Assert.True(asking.IsAlive);
+        Assert.True(asking.Join(longest), "it was waited for without a limit");
+
+        Assert.Contains("did not return within 00:00:04, which is twice flow.cancel-grace", refusal!.Message, StringComparison.Ordinal);
+        Assert.Contains("That thread is lost", refusal.Message, StringComparison.Ordinal);
+        Assert.Same(refusal.Message, Assert.Throws<UserErrorException>(() => run.Exchange.Prepare(request)).Message);
+        Assert.Equal("2.0.0", run.Exchange.Prepare(new SwapRequest("two", "SampleReward", versions.Second)).New);
     }
 
     [Fact]
