@@ -39,7 +39,11 @@ internal sealed class FakeExchange(params string[] users) : IPluginExchange
         return wishes;
     }
 
-    public SwapRequest Copied(SwapRequest request) => request with { Copy = CopyOf(Version + 1) };
+    public SwapRequest Copied(SwapRequest request)
+    {
+        Before("copy");
+        return request with { Copy = CopyOf(Version + 1) };
+    }
 
     public SwapOffer Prepare(SwapRequest request)
     {

@@ -52,16 +52,19 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
 
     private void LookAround()
     {
+        IReadOnlyList<SwapRequest> changes = [];
         try
         {
-            foreach (var request in _definition.Plugins!.Changes())
-                Ask(request);
+            changes = _definition.Plugins!.Changes();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // A folder that is being written to; the next look is soon.
             _log.Debug("A watched plugin folder could not be read: {0}", error.Message);
         }
+
+        foreach (var request in changes)
+            Ask(request);
     }
 
     private void Ask(SwapRequest request)
@@ -98,8 +101,11 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
             _current = _definition.Plugins!.Copied(_current!);
             return true;
         }
-        catch (UserErrorException error)
+        catch (Exception error)
         {
+            // Whatever is wrong with one folder, the next request is to be carried out.
+            if (error is not UserErrorException)
+                _log.Warning(error, "The folder of exchange {0} could not be copied.", _current!.Id);
             Refuse(error.Message);
             return false;
         }
@@ -168,8 +174,11 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
             _definition.Fence?.Invoke();
             _definition.Plugins!.Record(record.Id, record.Iteration);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or UserErrorException)
+        catch (Exception failure)
         {
+            // All roles wait for the answer, so there is one whatever goes wrong.
+            if (failure is not UserErrorException)
+                _log.Warning(failure, "Exchange {0} could not be written down.", record.Id);
             error = $"It could not be written down in the run's folder: {failure.Message}";
         }
 
