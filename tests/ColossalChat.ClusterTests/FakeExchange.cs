@@ -93,6 +93,8 @@ internal sealed class FakeExchange(params string[] users) : IPluginExchange
 
     public IReadOnlyList<PluginCopy> Recorded() => Record.Versions;
 
+    public bool IsRecorded(SwapRequest request) => Record.Versions.Any(copy => (copy.Plugin, copy.Source) == (request.Plugin, request.Folder));
+
     public bool Uses(IReadOnlyList<PluginCopy> versions) => !_isTried && versions.SequenceEqual(InUse);
 
     public void Use(IReadOnlyList<PluginCopy> versions)

@@ -14,6 +14,7 @@ public sealed class SwapDeskTests : TestKit
     private readonly string _folder = Directory.CreateTempSubdirectory("colossalchat-desk-").FullName;
     private readonly FakeExchange _exchange = new("reward");
     private readonly IActorRef _desk;
+    private bool _isReplaced;
 
     public SwapDeskTests()
         : base(ConfigurationFactory.ParseString(WireHocon.Text).WithFallback(ConfigurationFactory.ParseString(RunHocon.Dispatchers + "\nakka.loglevel = ERROR\nakka.stdout-loglevel = OFF")))
@@ -27,6 +28,7 @@ public sealed class SwapDeskTests : TestKit
             Observer = new SilentObserver(),
             Plugins = _exchange,
             ControlEvery = TimeSpan.FromMilliseconds(10),
+            Fence = () => Fail(_isReplaced, typeof(UserErrorException)),
             Parcels = new ParcelPost(Sys, new InProcessBlobLane()),
         };
         var (test, desk) = (TestActor, Props.Create(() => new SwapDesk(definition)));
@@ -71,6 +73,33 @@ public sealed class SwapDeskTests : TestKit
         _desk.Tell(new RecordSwap(id, 7, 3));
 
         Assert.All(ReceiveN(2), told => Assert.Contains("could not be written down", Assert.IsType<SwapRecorded>(told).Error, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void What_was_written_down_before_the_run_ended_is_told_as_done()
+    {
+        var (exchanged, waiting) = (Prepared(), Ask("/other"));
+        _desk.Tell(new RecordSwap(exchanged, 7, 3));
+        Assert.All(ReceiveN(2), told => Assert.Equal("", Assert.IsType<SwapRecorded>(told).Error));
+
+        Sys.Stop(_desk);
+
+        Assert.Equal(ExitCode.Ok, Answer(exchanged).ExitCode);
+        Assert.Equal(ExitCode.NotFound, Answer(waiting).ExitCode);
+    }
+
+    [Fact]
+    public void One_that_was_replaced_answers_nothing_when_it_ends()
+    {
+        var id = Prepared();
+        _isReplaced = true;
+        Watch(_desk);
+
+        Sys.Stop(_desk);
+
+        ExpectTerminated(_desk);
+        Assert.Null(RunControl.TakeAnswer(_folder, id));
+        Assert.Single(RunControl.Pending(_folder));
     }
 
     protected override void AfterAll()

@@ -16,6 +16,7 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private IReadOnlyDictionary<string, IActorRef> _nodes = new Dictionary<string, IActorRef>();
     private SwapRequest? _current;
+    private string? _recorded;
     private bool _isPreparing;
 
     public SwapDesk(RunDefinition definition)
@@ -47,7 +48,10 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
     protected override void PostStop()
     {
         foreach (var request in _waiting.Prepend(_current).OfType<SwapRequest>())
-            Answer(request, ExitCode.NotFound, $"The run ended before {request.Plugin} could be exchanged; it was not.");
+            if (request.Id == _recorded)
+                Answer(request, ExitCode.Ok, $"{request.Plugin} was exchanged for what is in {request.Folder}: it had stood its trial and was written down when the run ended.");
+            else
+                Answer(request, ExitCode.NotFound, $"The run ended before {request.Plugin} could be exchanged; it was not.");
     }
 
     private void LookAround()
@@ -173,6 +177,7 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
         {
             _definition.Fence?.Invoke();
             _definition.Plugins!.Record(record.Id, record.Iteration);
+            _recorded = record.Id;
         }
         catch (Exception failure)
         {
@@ -198,6 +203,12 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
     {
         if (request.IsWatched)
             return;
+        if (_definition.WhyFenced() is { } reason)
+        {
+            _log.Debug("Request {0} was left to whoever leads the run by now: {1}", request.Id, reason);
+            return;
+        }
+
         try
         {
             RunControl.Answer(_definition.RunFolder, request.Id, new ControlAnswer(exitCode, message));
