@@ -90,6 +90,21 @@ public sealed record RunDefinition
     internal Func<RunDefinition, RunState, Action<string>, string> WriteWith { get; init; } =
         (run, state, remark) => CheckpointWriter.Write(run.RunFolder, state, run.KeepCheckpoints, run.KeepBest, remark, run.Fence);
 
+    /// <summary>Why nothing of the run's folder is this process's to write or to answer any more; null when it is.</summary>
+    internal string? WhyFenced()
+    {
+        try
+        {
+            Fence?.Invoke();
+            return null;
+        }
+        catch (Exception error)
+        {
+            // Who cannot know that it leads leaves the folder alone, whatever the reason.
+            return error.Message;
+        }
+    }
+
     internal string Write(RunState state, Action<string> remark)
     {
         Fence?.Invoke();

@@ -39,7 +39,11 @@ internal sealed class FakeExchange(params string[] users) : IPluginExchange
         return wishes;
     }
 
-    public SwapRequest Copied(SwapRequest request) => request with { Copy = CopyOf(Version + 1) };
+    public SwapRequest Copied(SwapRequest request)
+    {
+        Before("copy");
+        return request with { Copy = CopyOf(Version + 1) };
+    }
 
     public SwapOffer Prepare(SwapRequest request)
     {
@@ -88,6 +92,8 @@ internal sealed class FakeExchange(params string[] users) : IPluginExchange
     }
 
     public IReadOnlyList<PluginCopy> Recorded() => Record.Versions;
+
+    public bool IsRecorded(SwapRequest request) => Record.Versions.Any(copy => (copy.Plugin, copy.Source) == (request.Plugin, request.Folder));
 
     public bool Uses(IReadOnlyList<PluginCopy> versions) => !_isTried && versions.SequenceEqual(InUse);
 

@@ -32,7 +32,7 @@ internal sealed partial class IterationActor
         Receive<SwapEnded>(ended =>
         {
             if (ended.ExitCode == ExitCode.Ok)
-                _flow.Journal.Tell(new ChangeOrigin(_flow.Epoch, ended.Id));
+                _flow.Journal.Tell(new ChangeOrigin(_flow.Epoch, _flow.Definition.Plugins?.InUse ?? []));
             _swaps.End(Context, _flow, _saver, ended);
             StayOnPolicyIfStateful();
             Next();

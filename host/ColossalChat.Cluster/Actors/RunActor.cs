@@ -150,7 +150,7 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         _safePoint = Definition is { IsSpread: false, Flow.SafePointShare: > 0 } ? from : null;
         UndoSwap();
         BeforeAttempt();
-        _journal.Tell(new BeginEpoch(Epoch, from?.Iteration ?? 0));
+        _journal.Tell(new BeginEpoch(Epoch, from?.Iteration ?? 0) { Exchanged = Definition.Plugins?.InUse ?? [] });
         var (flow, lastSaved) = (new FlowContext(Definition, Self, ActorRefs.Nobody, Epoch, _cancel.Token, _stop) { Meet = meet, Journal = _journal }, _lastSaved);
         Attempt = Context.ActorOf(Props.Create(() => new IterationActor(flow, from, lastSaved, places)), $"iteration-{Epoch}");
         Context.Watch(Attempt);

@@ -29,14 +29,22 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
 
     protected override void PreStart()
     {
-        // Whoever asked then asked nobody, or a process that is gone; nothing is done long after it was wanted.
-        Look((id, _) => Answer(id, ExitCode.NotFound, "The run was not going on when this was asked; ask again."));
+        // Whoever asked then asked nobody, or a process that is gone; nothing is done long after it was wanted. An exchange may
+        // have been made all the same: what it was asked of wrote that down, and was gone before it could say so.
+        Look((id, request) =>
+        {
+            if (SwapOf(id, request) is { } swap && IsRecorded(swap))
+                Answer(id, ExitCode.Ok, $"{swap.Plugin} was exchanged for what is in {swap.Folder}: another process led the run then, and wrote down that it stays.");
+            else
+                Answer(id, ExitCode.NotFound, "The run was not going on when this was asked; ask again.");
+        });
         Timers.StartPeriodicTimer("look", new LookIntoBox(), _definition.ControlEvery);
     }
 
-    protected override void PostStop() => Look((id, _) =>
+    // The desk answers what it was given. Nobody hears any more whether a node may leave.
+    protected override void PostStop() => Look((id, request) =>
     {
-        if (!_taken.Contains(id))
+        if (request is { Kind: RunControl.Leave } || !_taken.Contains(id))
             Answer(id, ExitCode.NotFound, "The run ended before it came to this.");
     });
 
@@ -44,11 +52,14 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
     {
         if (!_taken.Add(id))
             return;
-        if (request is { Kind: RunControl.Swap } && request.Arguments.TryGetValue(RunControl.Plugin, out var plugin)
-            && request.Arguments.TryGetValue(RunControl.Folder, out var folder))
-            _swaps.Tell(new SwapAsked(new SwapRequest(id, plugin, folder)));
+        if (SwapOf(id, request) is { } swap)
+            _swaps.Tell(new SwapAsked(swap));
         else if (request is { Kind: RunControl.Leave } && _definition.IsSpread && request.Arguments.TryGetValue(RunControl.Node, out var node))
-            Context.Parent.Ask<ControlAnswer>(new NodeAskedToLeave(node), s_patience).PipeTo(Self, success: answer => new Decided(id, answer));
+            Context.Parent.Ask<ControlAnswer>(new NodeAskedToLeave(node), s_patience).PipeTo(
+                Self,
+                success: answer => new Decided(id, answer),
+                failure: error => new Decided(id, new ControlAnswer(
+                    ExitCode.Failed, $"The run did not say whether node {node} leaves ({error.GetBaseException().Message.TrimEnd('.')}). See whether it does, else ask again.")));
         else if (request is { Kind: RunControl.Stop } && _definition.RequestStop is { } stop)
         {
             stop();
@@ -56,6 +67,26 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
         }
         else
             Answer(id, ExitCode.Invalid, $"The run knows no request of kind '{request?.Kind ?? "?"}' with these arguments; is it of another version of the program?");
+    }
+
+    private static SwapRequest? SwapOf(string id, ControlRequest? request) =>
+        request is { Kind: RunControl.Swap } && request.Arguments.TryGetValue(RunControl.Plugin, out var plugin)
+            && request.Arguments.TryGetValue(RunControl.Folder, out var folder)
+            ? new SwapRequest(id, plugin, folder)
+            : null;
+
+    private bool IsRecorded(SwapRequest swap)
+    {
+        try
+        {
+            return _definition.Plugins?.IsRecorded(swap) == true;
+        }
+        catch (Exception error)
+        {
+            // Whatever is wrong with the folder that somebody named, he is told to ask again.
+            _log.Debug("It could not be seen whether exchange {0} was made: {1}", swap.Id, error.Message);
+            return false;
+        }
     }
 
     private void Look(Action<string, ControlRequest?> take)
@@ -77,20 +108,25 @@ internal sealed class ControlActor : ReceiveActor, IWithTimers
     // Whoever leads the run by now answers what is asked of it.
     private bool IsMine()
     {
-        try
-        {
-            _definition.Fence?.Invoke();
+        if (_definition.WhyFenced() is not { } reason)
             return true;
-        }
-        catch (Exception error)
-        {
-            _log.Debug("The drop box of the run was left alone: {0}", error.Message);
-            return false;
-        }
+        _log.Debug("The drop box of the run was left alone: {0}", reason);
+        return false;
     }
 
-    private void Answer(string id, ExitCode exitCode, string message) =>
-        RunControl.Answer(_definition.RunFolder, id, new ControlAnswer(exitCode, message));
+    private void Answer(string id, ExitCode exitCode, string message)
+    {
+        try
+        {
+            RunControl.Answer(_definition.RunFolder, id, new ControlAnswer(exitCode, message));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // It lies in the box still, and the next look takes it again.
+            _taken.Remove(id);
+            _log.Debug("Request {0} could not be answered: {1}", id, error.Message);
+        }
+    }
 
     private sealed record Decided(string Id, ControlAnswer Answer);
 }

@@ -43,7 +43,7 @@ internal sealed class JournalActor : ReceiveActor
             writer.Flush();
         }));
         Receive<KeepAcknowledgement>(Acknowledge);
-        Receive<ChangeOrigin>(change => change.Epoch == _ledger.Epoch, change => _origin += $" {change.Id}");
+        Receive<ChangeOrigin>(change => change.Epoch == _ledger.Epoch, change => _origin = _settings.OriginWith(change.Exchanged));
         Receive<CloseJournal>(_ =>
         {
             Try(writer => writer.Flush());
@@ -58,7 +58,7 @@ internal sealed class JournalActor : ReceiveActor
     {
         Close();
         _ledger = _ledger.Begin(begin.Epoch, begin.After).State;
-        (_after, _frontier) = (begin.After, 0);
+        (_after, _frontier, _origin) = (begin.After, 0, _settings.OriginWith(begin.Exchanged));
         _missing.Clear();
         Guard(() =>
         {

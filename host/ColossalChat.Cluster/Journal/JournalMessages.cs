@@ -6,7 +6,11 @@ namespace ColossalChat.Cluster;
 // What the journal hears and says. It lives beside the run's supervisor and outlives attempts, so each message names its epoch.
 
 /// <summary>RunActor -> JournalActor: a new attempt goes on from the state after this iteration.</summary>
-internal sealed record BeginEpoch(long Epoch, long After);
+internal sealed record BeginEpoch(long Epoch, long After)
+{
+    /// <summary>Versions of plugins that its roles are made with in place of those that the process was started with.</summary>
+    public IReadOnlyList<PluginCopy> Exchanged { get; init; } = [];
+}
 
 /// <summary>IterationActor -> JournalActor: a training window begins; what is there of it already?</summary>
 /// <param name="Epoch">The attempt.</param>
@@ -41,8 +45,8 @@ internal sealed record KeepAcknowledgement(long Epoch, long Iteration, Immutable
 
 /// <summary>IterationActor -> JournalActor: a plugin was exchanged; what comes from now on is of another origin than what came before.</summary>
 /// <param name="Epoch">The attempt.</param>
-/// <param name="Id">Names the exchange; no other has it.</param>
-internal sealed record ChangeOrigin(long Epoch, string Id);
+/// <param name="Exchanged">As <see cref="BeginEpoch.Exchanged"/>, from now on.</param>
+internal sealed record ChangeOrigin(long Epoch, IReadOnlyList<PluginCopy> Exchanged);
 
 /// <summary>RunActor -> JournalActor: the run ends; write what has come and answer with <see cref="JournalClosed"/>.</summary>
 internal sealed record CloseJournal;

@@ -23,6 +23,15 @@ public sealed record JournalSettings
     /// <summary>Bytes of a file; null chooses.</summary>
     internal long? SegmentBytes { get; init; }
 
+    /// <summary>
+    /// The origin where these versions of plugins are used in place of those that the process was started with. All processes
+    /// that lead the run, one after the other, must name the same origin the same way, and different ones differently.
+    /// </summary>
+    internal string OriginWith(IEnumerable<PluginCopy> exchanged) => string.Join(' ', exchanged
+        .OrderBy(copy => copy.Plugin, StringComparer.Ordinal)
+        .Select(copy => $"{copy.Plugin} {copy.Fingerprint}")
+        .Prepend(ExperienceOrigin));
+
     internal IJournalWriter Open(string runFolder, long epoch, long after, Action<string> remark) => OpenWith(
         JournalFolder.Of(runFolder),
         new JournalEpoch(epoch, after, System.Text.Encoding.UTF8.GetBytes(Configuration))

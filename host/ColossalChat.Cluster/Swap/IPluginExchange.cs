@@ -82,6 +82,10 @@ public interface IPluginExchange
     /// <exception cref="UserErrorException">It cannot be read.</exception>
     IReadOnlyList<PluginCopy> Recorded();
 
+    /// <summary>True when what <see cref="Record"/> wrote names of the plugin what the request's folder holds now.</summary>
+    /// <exception cref="UserErrorException">It cannot be read, or the folder holds no such plugin.</exception>
+    bool IsRecorded(SwapRequest request);
+
     /// <summary>True when this node uses these versions and tries no other.</summary>
     bool Uses(IReadOnlyList<PluginCopy> versions);
 

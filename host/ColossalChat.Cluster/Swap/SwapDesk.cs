@@ -16,6 +16,7 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private IReadOnlyDictionary<string, IActorRef> _nodes = new Dictionary<string, IActorRef>();
     private SwapRequest? _current;
+    private string? _recorded;
     private bool _isPreparing;
 
     public SwapDesk(RunDefinition definition)
@@ -47,21 +48,27 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
     protected override void PostStop()
     {
         foreach (var request in _waiting.Prepend(_current).OfType<SwapRequest>())
-            Answer(request, ExitCode.NotFound, $"The run ended before {request.Plugin} could be exchanged; it was not.");
+            if (request.Id == _recorded)
+                Answer(request, ExitCode.Ok, $"{request.Plugin} was exchanged for what is in {request.Folder}: it had stood its trial and was written down when the run ended.");
+            else
+                Answer(request, ExitCode.NotFound, $"The run ended before {request.Plugin} could be exchanged; it was not.");
     }
 
     private void LookAround()
     {
+        IReadOnlyList<SwapRequest> changes = [];
         try
         {
-            foreach (var request in _definition.Plugins!.Changes())
-                Ask(request);
+            changes = _definition.Plugins!.Changes();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // A folder that is being written to; the next look is soon.
             _log.Debug("A watched plugin folder could not be read: {0}", error.Message);
         }
+
+        foreach (var request in changes)
+            Ask(request);
     }
 
     private void Ask(SwapRequest request)
@@ -98,8 +105,11 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
             _current = _definition.Plugins!.Copied(_current!);
             return true;
         }
-        catch (UserErrorException error)
+        catch (Exception error)
         {
+            // Whatever is wrong with one folder, the next request is to be carried out.
+            if (error is not UserErrorException)
+                _log.Warning(error, "The folder of exchange {0} could not be copied.", _current!.Id);
             Refuse(error.Message);
             return false;
         }
@@ -167,9 +177,13 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
         {
             _definition.Fence?.Invoke();
             _definition.Plugins!.Record(record.Id, record.Iteration);
+            _recorded = record.Id;
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or UserErrorException)
+        catch (Exception failure)
         {
+            // All roles wait for the answer, so there is one whatever goes wrong.
+            if (failure is not UserErrorException)
+                _log.Warning(failure, "Exchange {0} could not be written down.", record.Id);
             error = $"It could not be written down in the run's folder: {failure.Message}";
         }
 
@@ -189,6 +203,12 @@ internal sealed class SwapDesk : ReceiveActor, IWithTimers
     {
         if (request.IsWatched)
             return;
+        if (_definition.WhyFenced() is { } reason)
+        {
+            _log.Debug("Request {0} was left to whoever leads the run by now: {1}", request.Id, reason);
+            return;
+        }
+
         try
         {
             RunControl.Answer(_definition.RunFolder, request.Id, new ControlAnswer(exitCode, message));

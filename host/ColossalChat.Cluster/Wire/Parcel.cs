@@ -18,6 +18,6 @@ internal sealed record Parcel(long Number, string Manifest, IReadOnlyList<BlobRe
     public long Bytes => Pieces.Sum(piece => piece.Bytes);
 }
 
-/// <summary>Who opened a parcel -> who sent it: its bytes are no longer needed.</summary>
+/// <summary>Who opened a parcel, or could not -> who sent it: its bytes are no longer needed.</summary>
 /// <param name="Number">Of the parcel.</param>
 internal sealed record ParcelTaken(long Number) : IWireMessage;

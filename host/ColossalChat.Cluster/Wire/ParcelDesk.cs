@@ -6,13 +6,14 @@ using AkkaCluster = Akka.Cluster.Cluster;
 namespace ColossalChat.Cluster;
 
 /// <summary>
-/// Keeps what was sent until its recipient has it or is gone, and has what comes fetched: by one actor for each node, with a
+/// Keeps what was sent until its recipient has it, is gone or has had its time, and has what comes fetched: by one actor for each node, with a
 /// thread of its own, so that parcels of a node that does not answer hold up none of the others'. It waits for nothing itself.
 /// </summary>
-internal sealed class ParcelDesk : ReceiveActor
+internal sealed class ParcelDesk : ReceiveActor, IWithTimers
 {
     private readonly FlowSerializer _serializer;
     private readonly IBlobLane _lane;
+    private readonly TimeSpan _longest;
     private readonly AkkaCluster? _cluster = ((ExtendedActorSystem)Context.System).Provider is IClusterActorRefProvider ? AkkaCluster.Get(Context.System) : null;
     private readonly Dictionary<long, Sent> _sent = [];
     private readonly Dictionary<Address, Route> _routes = [];
@@ -20,16 +21,23 @@ internal sealed class ParcelDesk : ReceiveActor
 
     /// <param name="serializer">Reads messages.</param>
     /// <param name="lane">Carries them.</param>
-    public ParcelDesk(FlowSerializer serializer, IBlobLane lane)
+    /// <param name="longest">
+    /// How long what was sent is kept. A parcel that is lost on the way, or comes to an actor that is not there any more, is
+    /// never taken; what is asked for again is another parcel.
+    /// </param>
+    public ParcelDesk(FlowSerializer serializer, IBlobLane lane, TimeSpan longest)
     {
-        (_serializer, _lane) = (serializer, lane);
+        (_serializer, _lane, _longest) = (serializer, lane, longest);
         Receive<Sent>(Keep);
         Receive<ParcelTaken>(taken => Drop(taken.Number, Sender.Path.Address));
+        Receive<Overdue>(overdue => Drop(overdue.Sent));
         Receive<Delivery>(Fetch);
         Receive<ClusterEvent.UnreachableMember>(silent => GiveUp(silent.Member.Address));
         Receive<ClusterEvent.MemberRemoved>(removed => Forget(removed.Member.Address));
         Receive<ClusterEvent.IMemberEvent>(came => _gone.Remove(came.Member.Address));
     }
+
+    public ITimerScheduler Timers { get; set; } = null!;
 
     protected override void PreStart() =>
         _cluster?.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent), typeof(ClusterEvent.UnreachableMember));
@@ -44,16 +52,27 @@ internal sealed class ParcelDesk : ReceiveActor
     private void Keep(Sent sent)
     {
         if (_gone.Contains(sent.To))
+        {
             Withdraw(sent.Parcel);
-        else
-            _sent[sent.Parcel.Number] = sent;
+            return;
+        }
+
+        _sent[sent.Parcel.Number] = sent;
+        Timers.StartSingleTimer(sent.Parcel.Number, new Overdue(sent), _longest);
     }
 
     // Nobody but its recipient's node has a say about a parcel, and nobody about anything else in the lane.
     private void Drop(long number, Address by)
     {
-        if (_sent.TryGetValue(number, out var sent) && sent.To == by && _sent.Remove(number))
-            Withdraw(sent.Parcel);
+        if (_sent.TryGetValue(number, out var sent) && sent.To == by)
+            Drop(sent);
+    }
+
+    private void Drop(Sent sent)
+    {
+        _sent.Remove(sent.Parcel.Number);
+        Timers.Cancel(sent.Parcel.Number);
+        Withdraw(sent.Parcel);
     }
 
     private void Fetch(Delivery delivery)
@@ -69,13 +88,14 @@ internal sealed class ParcelDesk : ReceiveActor
         route.Fetcher.Tell(delivery);
     }
 
-    // What it sent is asked for again when it answers.
+    // What it sent is asked for again when it answers. The fetcher has said of each parcel that it has that nobody opens it,
+    // before it ends.
     private void GiveUp(Address node)
     {
         if (!_routes.Remove(node, out var route))
             return;
         route.Cancel.Cancel();
-        Context.Stop(route.Fetcher);
+        route.Fetcher.Tell(PoisonPill.Instance);
     }
 
     private void Forget(Address node)
@@ -83,7 +103,7 @@ internal sealed class ParcelDesk : ReceiveActor
         _gone.Add(node);
         GiveUp(node);
         foreach (var sent in _sent.Values.Where(sent => sent.To == node).ToArray())
-            Drop(sent.Parcel.Number, node);
+            Drop(sent);
     }
 
     private void Withdraw(Parcel parcel)
@@ -97,6 +117,8 @@ internal sealed class ParcelDesk : ReceiveActor
 
     /// <summary>A parcel came.</summary>
     internal sealed record Delivery(Parcel Parcel, IActorRef Recipient, IActorRef Sender);
+
+    private sealed record Overdue(Sent Sent);
 
     private sealed record Route(IActorRef Fetcher, CancellationTokenSource Cancel);
 }

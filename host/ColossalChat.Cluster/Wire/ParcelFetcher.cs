@@ -23,13 +23,15 @@ internal sealed class ParcelFetcher : ReceiveActor
             try
             {
                 delivery.Recipient.Tell(serializer.Unpack(parcel.Manifest, BytesOf(parcel)), delivery.Sender);
-                delivery.Sender.Tell(new ParcelTaken(parcel.Number), Context.Parent);
             }
             catch (Exception error)
             {
                 // Whatever came in it, the next parcel of the node is to be opened.
                 _log.Warning("A parcel of {0} bytes from {1} was not delivered: {2}", parcel.Bytes, delivery.Sender.Path, error.Message);
             }
+
+            // One that failed too: it comes again as another parcel, and nobody opens this one any more.
+            delivery.Sender.Tell(new ParcelTaken(parcel.Number), Context.Parent);
         });
     }
 
@@ -41,6 +43,7 @@ internal sealed class ParcelFetcher : ReceiveActor
         var (bytes, filled, whole) = (Array.Empty<byte>(), 0, checked((int)parcel.Bytes));
         foreach (var piece in parcel.Pieces)
         {
+            _cancel.Token.ThrowIfCancellationRequested();
             var next = (int)piece.Bytes;
             if (bytes.Length - filled < next)
             {

@@ -9,6 +9,8 @@ namespace ColossalChat.Cluster;
 /// </summary>
 public sealed class ParcelPost
 {
+    // Far above the time that the largest parcel takes on a slow network behind a few others.
+    private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(5);
     private readonly FlowSerializer _serializer;
     private readonly IBlobLane _lane;
     private readonly IActorRef _desk;
@@ -18,10 +20,16 @@ public sealed class ParcelPost
     /// <param name="system">Where messages go out.</param>
     /// <param name="lane">Carries the large ones.</param>
     public ParcelPost(ActorSystem system, IBlobLane lane)
+        : this(system, lane, s_longest)
+    {
+    }
+
+    /// <summary>The same, for a test that does not wait for minutes.</summary>
+    internal ParcelPost(ActorSystem system, IBlobLane lane, TimeSpan longest)
     {
         (_serializer, _lane) = (new FlowSerializer((ExtendedActorSystem)system), lane);
         var serializer = _serializer;
-        _desk = system.ActorOf(Props.Create(() => new ParcelDesk(serializer, lane)), "parcels");
+        _desk = system.ActorOf(Props.Create(() => new ParcelDesk(serializer, lane, longest)), "parcels");
     }
 
     /// <summary>Sends a message.</summary>

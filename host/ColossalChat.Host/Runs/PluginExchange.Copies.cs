@@ -35,6 +35,10 @@ internal sealed partial class PluginExchange
     public IReadOnlyList<PluginCopy> Recorded() => _inUseFile?.Read() ?? [];
 
     /// <inheritdoc/>
+    public bool IsRecorded(SwapRequest request) => Recorded().FirstOrDefault(copy => copy.Plugin == request.Plugin) is { } recorded
+        && recorded.Fingerprint == FolderFingerprint.Of(PluginCopies.Find(request.Plugin, request.Folder));
+
+    /// <inheritdoc/>
     public bool Uses(IReadOnlyList<PluginCopy> versions)
     {
         lock (_lock)

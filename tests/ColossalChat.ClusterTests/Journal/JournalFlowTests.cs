@@ -70,6 +70,24 @@ public sealed class JournalFlowTests
         AssertExactlyOnce(second.RunFolder, iterations: 4, attempts: 2);
     }
 
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(2, true)]
+    public async Task Answers_are_used_again_by_a_process_that_uses_the_same_versions_and_by_no_other(int version, bool areUsed)
+    {
+        PluginCopy[] exchanged = [new("Fake", "2", "hash 2", "/fake")];
+        var (first, second) = (new FakeExchange("reward"), new FakeExchange("reward"));
+        first.Use(version == 1 ? [] : exchanged);
+        second.Use(exchanged);
+        var (run, _) = await EndAtAsync("trainers.policy", "begin 3/4", first);
+        await using var resumed = new RunHarness(runFolder: run.RunFolder) { ResumeFrom = Checkpoints.Latest(run.RunFolder).Checkpoint!.Folder, Plugins = second };
+
+        await resumed.RunAsync();
+
+        Assert.Equal(areUsed, !resumed.World.CallsOf("rollout").Contains("generate 3.0"));
+        AssertExactlyOnce(resumed.RunFolder, iterations: 4, attempts: 2);
+    }
+
     [Fact]
     public async Task Answers_of_other_weights_are_not_used_again()
     {
@@ -203,21 +221,24 @@ public sealed class JournalFlowTests
     }
 
     [Theory]
-    [InlineData(false, 1)]
-    [InlineData(true, 0)]
-    public async Task Answers_of_before_a_plugin_was_exchanged_are_not_used_again(bool isExchanged, int known)
+    [InlineData("", "", "", 1)]
+    [InlineData("", "B1 A2", "A2 B1", 0)]
+    [InlineData("A1", "A2", "A2", 0)]
+    [InlineData("A1 B1", "", "B1 A1", 1)]
+    public async Task Answers_of_other_versions_of_plugins_are_not_used_again(string begun, string changed, string now, int known)
     {
+        static PluginCopy[] Copies(string names) => [.. names.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(name => new PluginCopy(name[..1], name, name, "/fake"))];
         await using var run = new RunHarness();
         var (folder, settings) = (run.RunFolder, run.Journal!);
         var journal = run.System.ActorOf(Props.Create(() => new JournalActor(folder, settings, RunHarness.OnlinePlan.ScoresNeeded)));
         var (batch, weights, role) = (new BatchId(1, 0), new Dictionary<string, string> { ["policy"] = "hash" }.ToSorted(), new FakeRollout(run.World));
         role.LoadWeights(new WeightsPublication("policy", 1, 1, "hash", null), default);
-        journal.Tell(new BeginEpoch(1, 0));
+        journal.Tell(new BeginEpoch(1, 0) { Exchanged = Copies(begun) });
         await journal.Ask<WindowOpened>(new OpenWindow(1, 1, 1, weights), TimeSpan.FromSeconds(20));
         journal.Tell(new KeepPart(1, batch, role.Generate(new FakePrompts(run.World).Take(batch, 0, 2, 2), default), null));
-        if (isExchanged)
-            journal.Tell(new ChangeOrigin(1, "exchange"));
-        journal.Tell(new BeginEpoch(2, 0));
+        if (changed.Length > 0)
+            journal.Tell(new ChangeOrigin(1, Copies(changed)));
+        journal.Tell(new BeginEpoch(2, 0) { Exchanged = Copies(now) });
 
         var opened = await journal.Ask<WindowOpened>(new OpenWindow(2, 1, 1, weights), TimeSpan.FromSeconds(20));
 
@@ -249,10 +270,10 @@ public sealed class JournalFlowTests
             throw new UserErrorException("It ends here.", ExitCode.NotFound);
     }
 
-    private static async Task<(RunHarness Run, RunEnd End)> EndAtAsync(string role, string call)
+    private static async Task<(RunHarness Run, RunEnd End)> EndAtAsync(string role, string call, FakeExchange? plugins = null)
     {
         var world = new FakeWorld { Before = (who, what, _) => EndWhen(who == role && what == call) };
-        var run = new RunHarness(world) { CheckpointEvery = 1, Flow = new FlowOptions { SafePointShare = 0 } };
+        var run = new RunHarness(world) { CheckpointEvery = 1, Plugins = plugins, Flow = new FlowOptions { SafePointShare = 0 } };
         var end = await run.RunAsync();
         await run.DisposeAsync();
         Assert.Equal(ExitCode.NotFound, end.ExitCode);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using Akka.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Transfer;
 using Xunit;
@@ -85,6 +86,45 @@ public sealed class ParcelTests : IAsyncLifetime, IDisposable
         Assert.True(SpinWait.SpinUntil(() => _lane.Withdrawn.Count == 3, s_longest));
     }
 
+    [Fact]
+    public async Task A_parcel_that_cannot_be_fetched_is_withdrawn()
+    {
+        _lane.IsBroken = true;
+        new ParcelPost(_sender.System, _lane).Send(MailboxOf(_sender), Note("text"));
+        Assert.True(SpinWait.SpinUntil(() => _lane.Withdrawn.Count == 1, s_longest));
+
+        _lane.IsBroken = false;
+        new ParcelPost(_other.System, _lane).Send(MailboxOf(_other), Note("another"));
+        Assert.StartsWith("another", ((FlowNoted)await _node.ReceiveAsync()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_parcel_that_nobody_opens_is_withdrawn_when_it_has_had_its_time()
+    {
+        // An actor that is not there, as after an attempt that was given up.
+        var nobody = _sender.System.Provider.ResolveActorRef($"{_node.System.Provider.DefaultAddress}/user/nobody");
+        new ParcelPost(_sender.System, _lane, TimeSpan.FromMilliseconds(50)).Send(nobody, Note("text"));
+        Assert.True(SpinWait.SpinUntil(() => _lane.Withdrawn.Count == 1, s_longest));
+    }
+
+    [Fact]
+    public async Task Parcels_of_a_node_that_is_given_up_are_all_withdrawn()
+    {
+        await using var member = new WireNode(Hocon + "\nakka.actor.provider = cluster");
+        _lane.IsSilent = _ => true;
+        var post = new ParcelPost(member.System, _lane);
+        for (var parcel = 0; parcel < 3; parcel++)
+            post.Send(MailboxOf(member), Note($"{parcel}"));
+        await _lane.HangsAsync();
+
+        // Behind them, so all are with the desk when it comes.
+        post.Send(MailboxOf(member), new FlowNoted(1, "note", "small"));
+        await _node.ReceiveAsync();
+        _node.System.ActorSelection("/user/parcels").Tell(new ClusterEvent.UnreachableMember(Akka.Cluster.Cluster.Get(member.System).SelfMember));
+
+        Assert.True(SpinWait.SpinUntil(() => _lane.Withdrawn.Count == 3, s_longest));
+    }
+
     private static FlowNoted Note(string text) => new(1, "note", text + new string(' ', Large));
 
     private IActorRef MailboxOf(WireNode seenFrom) =>
@@ -112,6 +152,8 @@ public sealed class ParcelTests : IAsyncLifetime, IDisposable
 
         public Func<BlobReference, bool> IsSilent { get; set; } = _ => false;
 
+        public bool IsBroken { get; set; }
+
         public Task Gate { get; set; } = Task.CompletedTask;
 
         public ConcurrentQueue<BlobReference> Withdrawn { get; } = new();
@@ -127,6 +169,8 @@ public sealed class ParcelTests : IAsyncLifetime, IDisposable
         public void Fetch(BlobReference blob, Span<byte> destination, CancellationToken cancel)
         {
             Fetched.Enqueue(destination.Length);
+            if (IsBroken)
+                throw new IOException("It is gone.");
             if (IsSilent(blob))
             {
                 _hangs.Release();

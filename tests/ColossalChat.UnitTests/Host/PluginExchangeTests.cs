@@ -236,6 +236,22 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
     }
 
     [Fact]
+    public void What_is_recorded_is_known_by_what_the_folder_holds_and_not_by_its_name()
+    {
+        using var run = new Exchanging(_root, versions.First, isSpread: true);
+        var asked = new SwapRequest("id", "SampleReward", versions.Second);
+        Assert.False(run.Exchange.IsRecorded(asked));
+        run.Exchange.Prepare(run.Exchange.Copied(asked));
+        run.Exchange.Switch("id");
+        run.CommitAfter(3);
+
+        Assert.True(run.Exchange.IsRecorded(asked));
+        Assert.False(run.Exchange.IsRecorded(asked with { Folder = versions.First }));
+        Assert.False(run.Exchange.IsRecorded(asked with { Plugin = "Another" }));
+        Assert.Throws<UserErrorException>(() => run.Exchange.IsRecorded(asked with { Folder = _root }));
+    }
+
+    [Fact]
     public void A_record_that_cannot_be_read_says_so()
     {
         using var run = new Exchanging(_root, versions.First, isSpread: true);
