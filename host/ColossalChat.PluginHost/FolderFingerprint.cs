@@ -20,6 +20,9 @@ public static class FolderFingerprint
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
+    /// <summary>SHA-256 of a file's content, 64 lower-case hexadecimal digits.</summary>
+    public static string OfFile(string file) => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(file)));
+
     /// <summary>Names, sizes and times of all files: cheap to take, and another one means that a look is worth while.</summary>
     public static string Stamp(string folder) => string.Join('\n', Files(folder)
         .Select(file => new FileInfo(file))

@@ -1,6 +1,5 @@
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
-using System.Security.Cryptography;
 using ColossalChat.Contracts;
 using ColossalChat.Contracts.Torch;
 
@@ -44,7 +43,7 @@ internal sealed class PluginFolder(string folder)
     {
         RequireMainAssembly();
         RefuseHostAssemblies();
-        var sha256 = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(AssemblyPath)));
+        var sha256 = FolderFingerprint.OfFile(AssemblyPath);
         if (pin is not null && !pin.Equals(sha256, StringComparison.OrdinalIgnoreCase))
             throw new PluginRefusedException(
                 RefusalReason.PinMismatch,

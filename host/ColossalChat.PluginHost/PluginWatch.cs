@@ -20,6 +20,24 @@ public sealed class PluginWatch(IReadOnlyDictionary<string, string> folders)
         return changed;
     }
 
+    /// <summary>Takes some of the folders for seen as they are now, however they were before.</summary>
+    /// <param name="isKnown">Whether what a plugin's folder holds now is nothing new.</param>
+    public void Skip(Func<string, string, bool> isKnown)
+    {
+        foreach (var (plugin, folder) in folders)
+        {
+            try
+            {
+                if (isKnown(plugin, folder))
+                    _seen[plugin] = new Seen(FolderFingerprint.Stamp(folder), FolderFingerprint.Of(folder), null);
+            }
+            catch (IOException)
+            {
+                // Being replaced: what comes is new.
+            }
+        }
+    }
+
     private bool HasChanged(string plugin, string folder)
     {
         var seen = _seen[plugin];

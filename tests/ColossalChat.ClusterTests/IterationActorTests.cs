@@ -23,8 +23,13 @@ public sealed class IterationActorTests : TestKit
     private IActorRef _leader = ActorRefs.Nobody;
 
     public IterationActorTests()
-        : base(ConfigurationFactory.ParseString(WireHocon.Text).WithFallback(ConfigurationFactory.ParseString(RunHocon.Dispatchers + "\nakka.loglevel = ERROR\nakka.stdout-loglevel = OFF"))) =>
+        : base(ConfigurationFactory.ParseString(WireHocon.Text).WithFallback(ConfigurationFactory.ParseString(RunHocon.Dispatchers + "\nakka.loglevel = ERROR\nakka.stdout-loglevel = OFF")))
+    {
         (_run, _journal, _node) = (CreateTestProbe("run"), CreateTestProbe("journal"), CreateTestProbe("node"));
+
+        // What most of these tests do not look at.
+        _run.IgnoreMessages(message => message is ReaderOpened);
+    }
 
     [Fact]
     public void A_reader_that_is_lost_while_the_attempt_opens_is_awaited_in_another_place()
@@ -152,6 +157,29 @@ public sealed class IterationActorTests : TestKit
         _leader.Tell(new SlotsLost(["reward.1"]));
 
         Assert.Equal(["reward.1"], _run.ExpectMsg<StateLost>().Slots);
+    }
+
+    [Fact]
+    public void Whoever_was_not_heard_to_open_is_asked_for_again_also_while_the_run_goes_on()
+    {
+        Start(staleness: 0);
+        OpenAll();
+        Publish(iteration: 0, "rollout.1", "reward.1");
+        _leader.Tell(new SlotPlaced("rollout.2", _node));
+        for (var asked = 0; asked < 3; asked++)
+            _node.FishForMessage<HostRole>(host => host.Slot == "rollout.2");
+    }
+
+    [Fact]
+    public void The_run_is_told_which_readers_have_a_state_of_their_own()
+    {
+        _run.IgnoreNoMessages();
+        Start(staleness: 0);
+        Open("trainers.policy", new RoleFacts { HasState = true });
+        Open("rollout.1");
+        Open("reward.1", new RoleFacts { HasState = true });
+        Assert.Equal(new ReaderOpened(1, "rollout", HasState: false), _run.ExpectMsg<ReaderOpened>());
+        Assert.Equal(new ReaderOpened(1, "reward", HasState: true), _run.ExpectMsg<ReaderOpened>());
     }
 
     protected override void AfterAll()

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Akka.Actor;
 using ColossalChat.Contracts;
 using Xunit;
 
@@ -215,6 +216,23 @@ public sealed class SwapTests
         Assert.Equal(unbroken, run.Digest());
         Assert.Equal(1, Exchange(run).Version);
         Assert.Contains(run.Notes, note => note.Kind == "swap" && note.Message.Contains("had to make all its roles anew", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_was_written_down_stays_when_all_roles_are_made_anew_before_its_end_is_told()
+    {
+        await using var run = Harness(new FakeExchange("reward"), isWished: false);
+        var swaps = new RunSwaps(run.Definition());
+        var offer = Exchange(run).Prepare(new SwapRequest("one", "Fake", "/fake"));
+        Exchange(run).Switch("one");
+        swaps.Take(new SwapReady(offer, new SwapRequest("one", "Fake", "/fake")), ActorRefs.Nobody);
+        swaps.Begin(ActorRefs.Nobody);
+        swaps.Recorded(new SwapRecorded(1, ""));
+
+        Assert.Contains("Fake 1 -> 2: it had stood its trial", swaps.GoBack(), StringComparison.Ordinal);
+
+        Assert.Equal(["prepare", "switch", "commit one"], Exchange(run).Calls);
+        Assert.Null(swaps.GoBack());
     }
 
     private static void AssertRolledBack(RunHarness run, RunEnd end, string unbroken, string role, string reason)

@@ -38,9 +38,9 @@ internal partial class RunActor
         Receive<SwapReady>(ready => Swaps.Take(ready, Attempt));
         Receive<SwapBegun>(begun => begun.Epoch == Epoch && !IsClosing, _ => Swaps.Begin(Attempt));
         Receive<RecordSwap>(_ => !IsClosing, Swaps.Record);
-        Receive<SwapRecorded>(_ =>
+        Receive<SwapRecorded>(recorded =>
         {
-            Swaps.Recorded();
+            Swaps.Recorded(recorded);
             AfterSwap();
         });
         Receive<SwapEnded>(ended => ended.Epoch == Epoch, ended =>

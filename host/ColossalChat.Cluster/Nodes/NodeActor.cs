@@ -57,13 +57,7 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         Receive<EndRole>(end => end.Epoch == _epoch, end => End(end.Slot));
         Receive<EndEpoch>(end => end.Epoch == _epoch, _ => EndAll());
         Receive<Terminated>(ended => GoOn(ended.ActorRef));
-        Receive<IAskedOfNode>(asked =>
-        {
-            // The desk outlives those who ask for one exchange.
-            if (asked.Step == PrepareSwap.OfDesk)
-                _desk = Sender;
-            _exchange.Forward(asked);
-        });
+        Receive<IAskedOfNode>(Exchange);
         Receive<ExchangeNoted>(noted => (_run.IsNobody() ? _desk : _run).Tell(noted));
         Receive<UsePlugins>(Use);
         Receive<RunOver>(over =>
@@ -210,6 +204,19 @@ internal sealed class NodeActor : ReceiveActor, IWithTimers
         UseIfAsked();
         foreach (var host in _wanted.Values.ToArray())
             Start(host);
+    }
+
+    private void Exchange(IAskedOfNode asked)
+    {
+        // The desk outlives those who ask for one exchange.
+        var isOfDesk = asked.Step == PrepareSwap.OfDesk;
+        if (isOfDesk)
+            _desk = Sender;
+
+        // Roles that end may hold what an exchange that was broken off put here, and the next gives that up. The desk asks again.
+        var mustWait = isOfDesk && asked is PrepareSwap && _ending.Count > 0;
+        if (!mustWait)
+            _exchange.Forward(asked);
     }
 
     // What an older attempt left here ends first: it may hold objects of what is exchanged.

@@ -73,7 +73,7 @@ public interface IPluginExchange
     /// <param name="iteration">Last finished iteration.</param>
     void Record(string id, long iteration);
 
-    /// <summary>The offered version stays.</summary>
+    /// <summary>The offered version stays. Does nothing when there is none.</summary>
     /// <param name="id">The request.</param>
     /// <returns>What the user does to have this version in later runs too.</returns>
     string Commit(string id);

@@ -12,6 +12,7 @@ internal sealed class RunSwaps(RunDefinition definition)
     private IReadOnlyDictionary<string, IActorRef> _nodes = new Dictionary<string, IActorRef>();
     private SwapReady? _ready;
     private bool _isBegun;
+    private bool _isRecorded;
 
     /// <summary>It is being written down that one stays: until that is done nobody knows which version the run has.</summary>
     public bool IsRecording { get; private set; }
@@ -44,7 +45,7 @@ internal sealed class RunSwaps(RunDefinition definition)
     /// <summary>All nodes have the candidate; the attempt exchanges it when it comes to a boundary.</summary>
     public void Take(SwapReady ready, IActorRef attempt)
     {
-        (_ready, _isBegun) = (ready, false);
+        (_ready, _isBegun, _isRecorded) = (ready, false, false);
         attempt.Tell(ready);
     }
 
@@ -70,7 +71,7 @@ internal sealed class RunSwaps(RunDefinition definition)
     }
 
     /// <summary>It is written down, or could not be.</summary>
-    public void Recorded() => IsRecording = false;
+    public void Recorded(SwapRecorded recorded) => (IsRecording, _isRecorded) = (false, recorded.Error.Length == 0);
 
     /// <summary>It ended, and whoever asked is told.</summary>
     /// <returns>What to tell the user.</returns>
@@ -90,7 +91,9 @@ internal sealed class RunSwaps(RunDefinition definition)
     {
         if (_ready is not { Offer: var offer, Request.Copy: var copy } || !_isBegun)
             return null;
-        if (copy is not null && definition.Plugins!.InUse.Contains(copy))
+        if (!definition.IsSpread && _isRecorded)
+            definition.Plugins!.Commit(offer.Id);
+        if (_isRecorded || (copy is not null && definition.Plugins!.InUse.Contains(copy)))
             return End(new SwapEnded(0, offer.Id, ExitCode.Ok, $"{offer.Plugin} {offer.Old} -> {offer.New}: it had stood its trial when the run had to make all its roles anew."));
         definition.Plugins?.GoBack(offer.Id);
         return End(new SwapEnded(0, offer.Id, ExitCode.Failed,

@@ -42,12 +42,7 @@ internal sealed class ParcelDesk : ReceiveActor, IWithTimers
     protected override void PreStart() =>
         _cluster?.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent), typeof(ClusterEvent.UnreachableMember));
 
-    protected override void PostStop()
-    {
-        _cluster?.Unsubscribe(Self);
-        foreach (var node in _routes.Keys.ToArray())
-            GiveUp(node);
-    }
+    protected override void PostStop() => _cluster?.Unsubscribe(Self);
 
     private void Keep(Sent sent)
     {

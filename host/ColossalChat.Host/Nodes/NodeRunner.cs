@@ -173,8 +173,7 @@ internal sealed class NodeRunner(HostServices host, RunBinding binding, IReadOnl
         var choice = Checkpoints.LatestForCoordinator(folder.Path);
         foreach (var skipped in choice.Skipped)
             log.Warning(skipped);
-        if (!File.Exists(folder.PluginVersions))
-            exchange.NoteAll(choice.Checkpoint?.Iteration ?? 0);
+        exchange.Lead(choice.Checkpoint?.Iteration ?? 0);
         IMetricSink[] sinks = [.. (binding.Current.Settings.Run.Sinks ?? []).Select(name => node.Resolve<IMetricSinkFactory>(name).Open(folder.Path))];
         var recorder = new RunRecorder(folder, new RecorderSettings(log, host.Console, host.Console.Line, sinks)
         {

@@ -106,14 +106,15 @@ internal sealed partial class PluginExchange
         ?? throw new UserErrorException(
             $"This run has no plugin {plugin}. {NearestName.Advice(plugin, [.. Catalog.Plugins.Select(known => known.Name)], "plugins")}", ExitCode.NotFound);
 
-    // Its answer was lost, or whoever asked for it is gone; one that roles are made with is not forgotten for another.
+    // Its answer was lost, or whoever asked for it is gone. A node without roles hears of no new attempt, and may have been
+    // left with one that is half made.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void ForgetUntried()
+    private void ForgetLast()
     {
         if (_pending is not { } pending)
             return;
-        if (_inUseFile is null || pending.Previous is not null)
+        if (_inUseFile is null)
             throw new InvalidOperationException($"Plugin {pending.Request.Plugin} is being exchanged; one at a time.");
-        GoBack(pending.Request.Id);
+        Settle(Recorded());
     }
 }

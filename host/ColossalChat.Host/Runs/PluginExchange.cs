@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using ColossalChat.Cluster;
 using ColossalChat.Contracts;
 using ColossalChat.Host.Config;
@@ -46,6 +47,24 @@ internal sealed partial class PluginExchange : IPluginExchange, IDisposable
     /// <param name="iteration">Last finished iteration; 0 before training.</param>
     public void NoteAll(long iteration) => NoteVersions(iteration, Catalog.Plugins);
 
+    /// <summary>
+    /// This process leads the run from now on. What another that led it before found in a watched folder is no change for
+    /// this one, which has looked into none since it was started.
+    /// </summary>
+    /// <param name="iteration">Last finished iteration; 0 before training.</param>
+    public void Lead(long iteration)
+    {
+        if (!File.Exists(_folder.PluginVersions))
+        {
+            NoteAll(iteration);
+            return;
+        }
+
+        var used = JsonLines.Read(_folder.PluginVersions).Select(line => line.Deserialize<PluginVersionLine>(JsonLines.Format)!).Select(line => (line.Plugin, line.Sha256)).ToHashSet();
+        lock (_lock)
+            _watch?.Skip((plugin, folder) => used.Contains((plugin, FolderFingerprint.OfFile(Path.Combine(folder, plugin + ".dll")))));
+    }
+
     /// <inheritdoc/>
     public IReadOnlyList<SwapRequest> Changes()
     {
@@ -69,7 +88,7 @@ internal sealed partial class PluginExchange : IPluginExchange, IDisposable
         {
             if (_pending is { } same && same.Request.Id == request.Id)
                 return OfferOf(same);
-            ForgetUntried();
+            ForgetLast();
             CurrentOf(request.Plugin);
         }
 
@@ -122,7 +141,8 @@ internal sealed partial class PluginExchange : IPluginExchange, IDisposable
     {
         lock (_lock)
         {
-            var pending = Find(id);
+            if (_pending is not { } pending || pending.Request.Id != id)
+                return "";
             var old = pending.Previous!.Plugin;
             _pending = null;
             Retire(old);

@@ -55,6 +55,25 @@ public sealed class ReaderPoolsTests : TestKit
         Assert.Equal(3, _prompts.ExpectMsg<PoolsChanged>().Pools.Rollouts.Count);
     }
 
+    [Fact]
+    public void Withdrawn_weights_are_given_to_nobody_even_when_a_reader_answers_late_that_it_had_them()
+    {
+        var (early, late) = (CreateTestProbe(), CreateTestProbe());
+        Open("rollout.1", early);
+        _pools.Published(Ready("old"), new HashSet<string> { "rollout.1" });
+        _pools.Withdraw();
+        _pools.Loaded(Weights("rollout.1", 1, "old"));
+        Open("rollout.2", late);
+        late.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
+
+        _pools.Published(Ready("new"), new HashSet<string> { "rollout.1" });
+        Assert.Equal("new", late.ExpectMsg<WeightsReady>().Publication.ContentHash);
+        _pools.Loaded(Weights("rollout.2", 1, "new"));
+        Assert.Single(_prompts.ExpectMsg<PoolsChanged>().Pools.Rollouts);
+    }
+
+    private static WeightsReady Ready(string hash) => new(1, Weights("", 1, hash).Publication);
+
     private void Open(string slot, TestProbe actor)
     {
         _roles.Host(slot, TestActor);
@@ -77,6 +96,6 @@ public sealed class ReaderPoolsTests : TestKit
         }
     }
 
-    private static WeightsLoaded Weights(string reader, long iteration) =>
-        new(iteration, reader, new WeightsPublication("policy", Epoch: 1, Version: iteration + 1, "hash", null));
+    private static WeightsLoaded Weights(string reader, long iteration, string hash = "hash") =>
+        new(iteration, reader, new WeightsPublication("policy", Epoch: 1, Version: iteration + 1, hash, null));
 }

@@ -74,9 +74,9 @@ internal sealed class SpreadRun : IAsyncDisposable, IDisposable, IRunObserver
         Run.Tell(new NodeCame(new RunNode(card, node.Actor)));
     }
 
-    /// <summary>A node says where ranks can meet.</summary>
-    public void Report(string name, int meetPort) =>
-        Run.Tell(new NodeReported(CardOf(name, [RoleSlots.Trainer]) with { MeetPort = meetPort }, new Dictionary<string, double>()));
+    /// <summary>A node says where ranks can meet, and what it hosts.</summary>
+    public void Report(string name, int meetPort, params string[] hosted) =>
+        Run.Tell(new NodeReported(CardOf(name, [RoleSlots.Trainer]) with { MeetPort = meetPort }, hosted.ToDictionary(slot => slot, _ => 0.0)));
 
     /// <summary>Waits for a note.</summary>
     public async Task<(string Kind, string Message)> NoteAsync(string part)

@@ -229,6 +229,52 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_node_whose_reader_has_a_state_waits_for_a_checkpoint_like_one_with_trainers()
+    {
+        await PlacedAsync();
+        _run.Run.Tell(new ReaderOpened(1, "reward", HasState: true));
+        Assert.EndsWith("once the state of reward.1 is saved.", (await _run.AskToLeaveAsync("a")).Message, StringComparison.Ordinal);
+        Assert.Equal(["critic.1", "reference.1", "rollout.1"], (await _run.ToldSoFarAsync("a")).OfType<EndRole>().Select(end => end.Slot).Order());
+        _run.Save(1);
+        await _run.ToldAsync<LeaveNow>("a");
+    }
+
+    [Fact]
+    public async Task A_reader_with_a_state_stays_on_its_silent_node_until_that_is_gone()
+    {
+        await PlacedAsync();
+        _run.Run.Tell(new ReaderOpened(1, "reward", HasState: true));
+        _run.Run.Tell(new NodeSilent("a"));
+        var lost = (await _run.NoteAsync("the batches go to others")).Message;
+        Assert.Contains("critic.1", lost, StringComparison.Ordinal);
+        Assert.DoesNotContain("reward.1", lost, StringComparison.Ordinal);
+        _run.Run.Tell(new NodeGone("a"));
+        await _run.NoteAsync("Node a is gone with reward.1");
+    }
+
+    [Fact]
+    public async Task A_node_that_did_not_hear_that_its_role_went_elsewhere_is_told_again()
+    {
+        await PlacedAsync();
+        await _run.ToldSoFarAsync("b");
+        _run.Report("b", meetPort: 1, "rollout.2", "rollout.7", "trainers.policy");
+        Assert.Equal([new EndRole(1, "rollout.7")], (await _run.ToldSoFarAsync("b")).OfType<EndRole>());
+    }
+
+    [Fact]
+    public async Task A_silent_node_with_trainers_takes_part_in_an_exchange()
+    {
+        _run.Plugins = new FakeExchange();
+        await PlacedAsync();
+        _run.Run.Tell(new NodeSilent("t"));
+        await _run.NoteAsync("Node t does not answer");
+        await _run.ToldSoFarAsync("t");
+        _run.Plugins.Wish("one");
+        await _run.ToldAsync<PrepareSwap>("b");
+        await _run.ToldAsync<PrepareSwap>("t");
+    }
+
+    [Fact]
     public async Task A_node_whose_trainers_go_elsewhere_with_a_rewind_may_go()
     {
         await PlacedAsync();

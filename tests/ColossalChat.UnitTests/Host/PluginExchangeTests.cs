@@ -195,6 +195,44 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
     }
 
     [Fact]
+    public void A_node_that_was_left_with_a_half_made_exchange_ends_it_as_it_is_written_when_it_is_asked_for_the_next()
+    {
+        using var run = new Exchanging(_root, versions.First, isSpread: true);
+        foreach (var (id, isRecorded) in ((string, bool)[])[("dropped", false), ("kept", true)])
+        {
+            run.Exchange.Prepare(run.Exchange.Copied(new SwapRequest(id, "SampleReward", versions.Second)));
+            run.Exchange.Switch(id);
+            if (isRecorded)
+                run.Exchange.Record(id, 3);
+            var next = run.Exchange.Copied(new SwapRequest("after " + id, "SampleReward", isRecorded ? versions.First : versions.Second));
+            Assert.Equal(isRecorded ? "2.0.0" : "1.0.0", run.Exchange.Prepare(next).Old);
+        }
+    }
+
+    [Fact]
+    public void Who_leads_a_run_does_not_take_for_a_change_what_another_took_over_before()
+    {
+        var first = new Exchanging(_root, versions.First, isSpread: true, isWatched: true);
+        using var next = new Exchanging(_root, "", isSpread: true, isWatched: true);
+        using (first)
+        {
+            first.Exchange.Lead(0);
+            PluginVersions.Install(versions.Second, Path.Combine(_root, "plugins"), "SampleReward");
+            first.Exchange.Changes();
+            var change = Assert.Single(first.Exchange.Changes());
+            first.Exchange.Prepare(first.Exchange.Copied(change with { Id = "id" }));
+            first.Exchange.Switch("id");
+            first.CommitAfter(3);
+        }
+
+        next.Exchange.Lead(3);
+        Assert.Empty(Enumerable.Range(0, 4).SelectMany(_ => next.Exchange.Changes()));
+
+        PluginVersions.Install(versions.OtherName, Path.Combine(_root, "plugins"), "SampleReward");
+        Assert.Single(Enumerable.Range(0, 4).SelectMany(_ => next.Exchange.Changes()));
+    }
+
+    [Fact]
     public void A_copy_that_cannot_be_read_says_which_and_what_to_do()
     {
         using var run = new Exchanging(_root, versions.First, isSpread: true);
@@ -287,9 +325,15 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
         }
 
         public Exchanging(string root, string installed, bool isSpread, params string[] settings)
+            : this(root, installed, isSpread, isWatched: false, settings)
+        {
+        }
+
+        public Exchanging(string root, string installed, bool isSpread, bool isWatched, params string[] settings)
         {
             var plugins = Path.Combine(root, "plugins");
-            PluginVersions.Install(installed, plugins, "SampleReward");
+            if (installed.Length > 0)
+                PluginVersions.Install(installed, plugins, "SampleReward");
             const string text = "colossalchat { stage { use = ppo }\nmodels { policy { path = p }, reference { path = p }, critic { path = p, head = value } }\n"
                 + "roles { prompts { files = [a.jsonl] }, reward { use = sample-reward } }\n}";
             var config = MemoryFiles.Load(text, settings);
@@ -297,7 +341,8 @@ public sealed class PluginExchangeTests(RewardVersions versions) : IClassFixture
             _binding = new RunBinding(RunBinder.Bind(config, _catalog));
             var folder = new RunFolder(Directory.CreateDirectory(Path.Combine(root, "run")).FullName);
             Node = new NodeContext(NodeSetup.Of(_binding, folder.Path, SilentLog.Instance));
-            Exchange = new PluginExchange(_binding, Node, folder, null, SilentLog.Instance, isSpread);
+            var watch = isWatched ? new PluginWatch(new Dictionary<string, string> { ["SampleReward"] = Path.Combine(plugins, "SampleReward") }) : null;
+            Exchange = new PluginExchange(_binding, Node, folder, watch, SilentLog.Instance, isSpread);
         }
 
         public NodeContext Node { get; }

@@ -85,6 +85,22 @@ public sealed class PluginFoldersTests : IDisposable
     }
 
     [Fact]
+    public void What_is_known_of_another_source_is_not_told_and_what_follows_is_also_the_first_version()
+    {
+        var folder = Folder("Mine", ("Mine.dll", "one"));
+        var watch = new PluginWatch(new Dictionary<string, string> { ["Mine"] = folder });
+        File.WriteAllText(Path.Combine(folder, "Mine.dll"), "two");
+        watch.Skip((plugin, where) => (plugin, where) == ("Mine", folder));
+        Assert.Empty(watch.Look());
+        Assert.Empty(watch.Look());
+
+        File.WriteAllText(Path.Combine(folder, "Mine.dll"), "one");
+        watch.Skip((_, _) => false);
+        Assert.Empty(watch.Look());
+        Assert.Single(watch.Look());
+    }
+
+    [Fact]
     public void A_folder_that_is_touched_or_goes_back_to_what_it_was_has_not_changed()
     {
         var folder = Folder("Mine", ("Mine.dll", "one"));
