@@ -49,6 +49,25 @@ public sealed class SpreadRoleTests : TestKit
     }
 
     [Fact]
+    public void A_reader_that_failed_on_weights_that_are_withdrawn_goes_on_with_those_that_it_was_told_of_since()
+    {
+        var reward = FailedOnFirstWeights();
+        reward.Tell(Weights(version: 2));
+        ExpectMsg<RoleFailed>();
+
+        reward.Tell(new RestartRole());
+
+        Assert.Equal(2, FishForMessage<WeightsLoaded>(_ => true).Publication.Version);
+    }
+
+    [Fact]
+    public void A_role_that_has_failed_is_closed_without_a_wait()
+    {
+        FailedOnFirstWeights().Tell(new CloseRole(1));
+        Assert.Equal(new RoleClosed(1, "reward.1", IsLost: false), FishForMessage<RoleClosed>(_ => true));
+    }
+
+    [Fact]
     public void The_prompt_actor_waits_until_somebody_takes_batches()
     {
         var prompts = RoleOf(flow => Props.Create(() => new PromptActor(flow, () => new FakePrompts(_world), null)));
@@ -123,8 +142,23 @@ public sealed class SpreadRoleTests : TestKit
 
     private TrainShard Shard(long iteration) => new(new BatchId(iteration, 0), new TrainRequest(iteration, 9, new FakeBatches(_world).HeldOut[0]));
 
+    private IActorRef FailedOnFirstWeights()
+    {
+        _world.Before = (_, what, _) =>
+        {
+            if (what == "load policy 1")
+                throw new InvalidOperationException("They are withdrawn.");
+        };
+        var reward = RoleOf(flow => Props.Create(() => new ScoringActor(flow, "reward.1", ScoreKind.Rewards, () => new FakeScorer(_world, ScoreKind.Rewards), null)), staleness: 0);
+        reward.Tell(Weights(version: 1));
+        ExpectMsg<RoleFailed>();
+        return reward;
+    }
+
+    private static WeightsReady Weights(long version) => new(1, new WeightsPublication("policy", 1, version, "hash", null));
+
     // The test actor stands for every other actor of the run.
-    private IActorRef RoleOf(Func<FlowContext, Props> props)
+    private IActorRef RoleOf(Func<FlowContext, Props> props, int staleness = 2)
     {
         var definition = new RunDefinition
         {
@@ -133,7 +167,7 @@ public sealed class SpreadRoleTests : TestKit
             Devices = new DeviceLeases(),
             RunFolder = "unused",
             Observer = new SilentObserver(),
-            Flow = new FlowOptions { BatchesInFlight = 2, Staleness = 2 },
+            Flow = new FlowOptions { BatchesInFlight = 2, Staleness = staleness },
             Parcels = new ParcelPost(Sys, new InProcessBlobLane()),
         };
         var role = Sys.ActorOf(props(new FlowContext(definition, TestActor, TestActor, 1, _cancel.Token, CancellationToken.None)));

@@ -101,8 +101,14 @@ public sealed class StatefulReaderTests
     internal static RunHarness Harness(string stateful, FakeWorld? world = null, string? runFolder = null)
     {
         var harness = new RunHarness(world, runFolder);
-        var (fakes, roles) = (harness.World, harness.World.OnlineRoles("policy", "critic"));
-        harness.Roles = stateful == "rollout"
+        harness.Roles = RolesWith(stateful, harness.World);
+        return harness;
+    }
+
+    internal static RunRoles RolesWith(string stateful, FakeWorld fakes)
+    {
+        var roles = fakes.OnlineRoles("policy", "critic");
+        return stateful == "rollout"
             ? roles with { Rollout = () => fakes.Count("rollout", new CountingRollout(new FakeRollout(fakes))) }
             : roles with
             {
@@ -110,7 +116,6 @@ public sealed class StatefulReaderTests
                     ? () => fakes.Count(stateful, new CountingScorer(new FakeScorer(fakes, scorer.Key)))
                     : scorer.Value),
             };
-        return harness;
     }
 
     // What both give depends on how many batches they have seen in the whole run.

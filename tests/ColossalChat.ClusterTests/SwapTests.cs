@@ -235,6 +235,30 @@ public sealed class SwapTests
         Assert.Null(swaps.GoBack());
     }
 
+    [Fact]
+    public async Task A_version_that_brings_a_state_ends_the_writing_ahead()
+    {
+        var exchange = new FakeExchange("reward");
+        await using var run = StalenessTests.Harness(new FakeWorld(), staleness: 1, Iterations);
+        (run.Plugins, run.Roles) = (exchange, run.World.OnlineRoles("policy", "critic"));
+        var (first, second) = (run.Roles.Scorers[ScoreKind.Rewards], StatefulReaderTests.RolesWith("reward", run.World).Scorers[ScoreKind.Rewards]);
+        run.Roles = run.Roles with
+        {
+            Scorers = new Dictionary<ScoreKind, Func<IScoringRole>>(run.Roles.Scorers) { [ScoreKind.Rewards] = () => exchange.Version == 1 ? first() : second() },
+        };
+        exchange.Wish("one");
+        Hold(run, () => !exchange.Calls.IsEmpty);
+
+        var end = await run.RunAsync();
+
+        Assert.Null(end.Failure);
+        Assert.Contains("Fake 1 -> 2", Note(run), StringComparison.Ordinal);
+        Assert.Contains("reward has a state", Assert.Single(run.Notes, note => note.Kind == "staleness").Message, StringComparison.Ordinal);
+        Assert.Equal(1, run.Reports.ElementAt(1).Metrics["rollout/staleness_max"]);
+        Assert.Equal(0, run.Reports.Last().Metrics.GetValueOrDefault("rollout/staleness_max"));
+        Assert.Equal(Iterations, run.Reports.Count);
+    }
+
     private static void AssertRolledBack(RunHarness run, RunEnd end, string unbroken, string role, string reason)
     {
         Assert.Null(end.Failure);
