@@ -57,12 +57,17 @@ public sealed class HostProcess : IDisposable
         return shell.WaitForEnd(limit);
     }
 
-    private static HostProcess StartProgram(string program, IReadOnlyList<string> arguments)
+    /// <summary>Starts it with one thread for each of its computations, as nodes that share one machine are.</summary>
+    public static HostProcess StartOnOneThread(params string[] arguments) =>
+        StartProgram("dotnet", [Path.Combine(Home, "ColossalChat.Host.dll"), .. arguments], start => start.Environment["OMP_NUM_THREADS"] = "1");
+
+    private static HostProcess StartProgram(string program, IReadOnlyList<string> arguments, Action<ProcessStartInfo>? set = null)
     {
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = Repository.Root };
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         start.Environment["COLOSSALCHAT_HOME"] = Home;
+        set?.Invoke(start);
         var host = new HostProcess(Process.Start(start)!);
         host._process.StandardInput.Close();
         host._process.OutputDataReceived += (_, line) => Append(host._out, line.Data);
