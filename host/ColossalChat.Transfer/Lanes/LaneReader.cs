@@ -85,7 +85,9 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hash
         }
         else
         {
-            parent = Ask(_publisher, FrameKind.Lost, _parent.ToByteArray());
+            // Until it answers it is the publisher that may fail, and no reader that it named.
+            (var lost, _parent) = (_parent, Guid.Empty);
+            parent = Ask(_publisher, FrameKind.Lost, lost.ToByteArray());
         }
 
         if (parent is null)
@@ -196,7 +198,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hash
         if (_source != _publisher)
             _source?.Dispose();
         _source = null;
-        if (isParent && _publisher is not null && TellsLost())
+        if (isParent && _publisher is not null && !_patience.HasPassed && TellsLost())
             return;
         _publisher?.Dispose();
         (_publisher, _parent) = (null, Guid.Empty);

@@ -104,6 +104,75 @@ public sealed class LaneFuzzTests : IDisposable
         Assert.Equal(content, LaneNodes.Fetch(_nodes.Lane("reader"), blob));
     }
 
+    [Theory]
+    [Trait("Category", "CI")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_publisher_that_names_dead_readers_is_given_up_in_time_and_not_asked_without_a_pause(bool staysAlive)
+    {
+        using var publisher = Listening();
+        using var parent = Listening();
+        var redirect = Framed(FrameKind.Redirect, new LaneParent(Guid.NewGuid(), "127.0.0.1", PortOf(parent)).ToBytes());
+        var asked = 0;
+        var speaking = new Thread(() => Misdirect(publisher, parent, redirect, staysAlive, () => Interlocked.Increment(ref asked))) { IsBackground = true };
+        speaking.Start();
+        var lane = _nodes.Lane("reader", settings => settings with { Silence = TimeSpan.FromSeconds(1), Deadline = TimeSpan.FromSeconds(20) });
+        var location = new LaneLocation("evil", "127.0.0.1", PortOf(publisher), Guid.NewGuid(), LaneLocation.NewToken(), "/etc/hostname");
+
+        var error = Assert.ThrowsAny<IOException>(() => LaneNodes.Fetch(lane, new BlobReference("weights", 100, new string('0', 32)) { Location = location.ToText() }));
+
+        publisher.Dispose();
+        parent.Dispose();
+        Assert.True(speaking.Join(LaneNodes.Limit));
+        Assert.Contains("cannot be fetched", error.Message, StringComparison.Ordinal);
+        Assert.InRange(_nodes.Log.Lines.Count(line => line.Contains("failed", StringComparison.Ordinal)), 1, asked + 100);
+    }
+
+    // Its next answer has begun when the reader that it names dies: it dies with that unread, or goes on like this.
+    private static void Misdirect(Socket publisher, Socket parent, byte[] redirect, bool staysAlive, Action asked)
+    {
+        try
+        {
+            while (true)
+            {
+                using var reader = publisher.Accept();
+                reader.LingerState = new LingerOption(enable: true, 0);
+                reader.Send([.. redirect, redirect[0]]);
+                do
+                {
+                    using var dead = parent.Accept();
+                    asked();
+                    if (!staysAlive)
+                        reader.Close();
+                }
+                while (staysAlive && !IsClosedFor(() => reader.Send([.. redirect[1..], redirect[0]])));
+            }
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            // The test is over.
+        }
+    }
+
+    private static int PortOf(Socket listener) => ((IPEndPoint)listener.LocalEndPoint!).Port;
+
+    private static byte[] Framed(FrameKind kind, byte[] content)
+    {
+        var frame = new byte[5 + content.Length];
+        frame[0] = (byte)kind;
+        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(1), content.Length);
+        content.CopyTo(frame, 5);
+        return frame;
+    }
+
+    private static Socket Listening()
+    {
+        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(8);
+        return listener;
+    }
+
     private void RandomBytes(int count, bool encrypted)
     {
         using var files = new TlsFiles();
@@ -154,15 +223,13 @@ public sealed class LaneFuzzTests : IDisposable
 
     private void Nonsense(int rounds)
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen(8);
+        using var listener = Listening();
         var random = new Random(13);
         var speaking = new Thread(() => Speak(listener, random)) { IsBackground = true };
         speaking.Start();
         var reader = _nodes.Lane("reader", settings => settings with { Silence = TimeSpan.FromMilliseconds(100) });
         var before = GC.GetTotalMemory(forceFullCollection: true);
-        var port = ((IPEndPoint)listener.LocalEndPoint!).Port;
+        var port = PortOf(listener);
         for (var round = 0; round < rounds; round++)
         {
             var location = new LaneLocation("evil", "127.0.0.1", port, Guid.NewGuid(), LaneLocation.NewToken(), "/etc/hostname");
@@ -215,13 +282,7 @@ public sealed class LaneFuzzTests : IDisposable
         return socket;
     }
 
-    private static void Send(Socket socket, FrameKind kind, byte[] content)
-    {
-        var head = new byte[5];
-        head[0] = (byte)kind;
-        BinaryPrimitives.WriteInt32LittleEndian(head.AsSpan(1), content.Length);
-        socket.Send([.. head, .. content]);
-    }
+    private static void Send(Socket socket, FrameKind kind, byte[] content) => socket.Send(Framed(kind, content));
 
     private static int ReadToEnd(Socket socket)
     {
