@@ -25,16 +25,19 @@ public sealed class PluginWatch(IReadOnlyDictionary<string, string> folders)
     public void Skip(Func<string, string, bool> isKnown)
     {
         foreach (var (plugin, folder) in folders)
+            if (SeenIfKnown(plugin, folder, isKnown) is { } seen)
+                _seen[plugin] = seen;
+    }
+
+    private static Seen? SeenIfKnown(string plugin, string folder, Func<string, string, bool> isKnown)
+    {
+        try
         {
-            try
-            {
-                if (isKnown(plugin, folder))
-                    _seen[plugin] = new Seen(FolderFingerprint.Stamp(folder), FolderFingerprint.Of(folder), null);
-            }
-            catch (IOException)
-            {
-                // Being replaced: what comes is new.
-            }
+            return isKnown(plugin, folder) ? new Seen(FolderFingerprint.Stamp(folder), FolderFingerprint.Of(folder), null) : null;
+        }
+        catch (IOException)
+        {
+            return null; // Being replaced: what comes is new.
         }
     }
 
