@@ -114,7 +114,11 @@ public sealed class LaneFuzzTests : IDisposable
         using var parent = Listening();
         var redirect = Framed(FrameKind.Redirect, new LaneParent(Guid.NewGuid(), "127.0.0.1", PortOf(parent)).ToBytes());
         var asked = 0;
-        var speaking = new Thread(() => Misdirect(publisher, parent, redirect, staysAlive, () => Interlocked.Increment(ref asked))) { IsBackground = true };
+        var speaking = new Thread(() =>
+        {
+            while (Misdirect(publisher, parent, redirect, staysAlive) is > 0 and var times)
+                asked += times;
+        }) { IsBackground = true };
         speaking.Start();
         var lane = _nodes.Lane("reader", settings => settings with { Silence = TimeSpan.FromSeconds(1), Deadline = TimeSpan.FromSeconds(20) });
         var location = new LaneLocation("evil", "127.0.0.1", PortOf(publisher), Guid.NewGuid(), LaneLocation.NewToken(), "/etc/hostname");
@@ -128,29 +132,29 @@ public sealed class LaneFuzzTests : IDisposable
         Assert.InRange(_nodes.Log.Lines.Count(line => line.Contains("failed", StringComparison.Ordinal)), 1, asked + 100);
     }
 
-    // Its next answer has begun when the reader that it names dies: it dies with that unread, or goes on like this.
-    private static void Misdirect(Socket publisher, Socket parent, byte[] redirect, bool staysAlive, Action asked)
+    // Its next answer has begun when the reader that it names dies: it dies with that unread, or goes on like this. How often it named
+    // one; 0 once the test is over.
+    private static int Misdirect(Socket publisher, Socket parent, byte[] redirect, bool staysAlive)
     {
+        var times = 1;
         try
         {
-            while (true)
+            using var reader = publisher.Accept();
+            reader.LingerState = new LingerOption(enable: true, 0);
+            reader.Send([.. redirect, redirect[0]]);
+            do
             {
-                using var reader = publisher.Accept();
-                reader.LingerState = new LingerOption(enable: true, 0);
-                reader.Send([.. redirect, redirect[0]]);
-                do
-                {
-                    using var dead = parent.Accept();
-                    asked();
-                    if (!staysAlive)
-                        reader.Close();
-                }
-                while (staysAlive && !IsClosedFor(() => reader.Send([.. redirect[1..], redirect[0]])));
+                using var dead = parent.Accept();
+                times++;
+                if (!staysAlive)
+                    reader.Close();
             }
+            while (staysAlive && !IsClosedFor(() => reader.Send([.. redirect[1..], redirect[0]])));
+            return times;
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
-            // The test is over.
+            return publisher.SafeHandle.IsClosed ? 0 : times;
         }
     }
 
