@@ -116,8 +116,8 @@ public sealed class LaneFuzzTests : IDisposable
         var asked = 0;
         var speaking = new Thread(() =>
         {
-            while (Misdirect(publisher, parent, redirect, staysAlive) is > 0 and var times)
-                asked += times;
+            while (Misdirects(publisher, parent, redirect, staysAlive, ref asked))
+                asked++;
         }) { IsBackground = true };
         speaking.Start();
         var lane = _nodes.Lane("reader", settings => settings with { Silence = TimeSpan.FromSeconds(1), Deadline = TimeSpan.FromSeconds(20) });
@@ -132,11 +132,10 @@ public sealed class LaneFuzzTests : IDisposable
         Assert.InRange(_nodes.Log.Lines.Count(line => line.Contains("failed", StringComparison.Ordinal)), 1, asked + 100);
     }
 
-    // Its next answer has begun when the reader that it names dies: it dies with that unread, or goes on like this. How often it named
-    // one; 0 once the test is over.
-    private static int Misdirect(Socket publisher, Socket parent, byte[] redirect, bool staysAlive)
+    // Its next answer has begun when the reader that it names dies: it dies with that unread, or goes on like this. False once
+    // the test is over.
+    private static bool Misdirects(Socket publisher, Socket parent, byte[] redirect, bool staysAlive, ref int asked)
     {
-        var times = 1;
         try
         {
             using var reader = publisher.Accept();
@@ -145,16 +144,16 @@ public sealed class LaneFuzzTests : IDisposable
             do
             {
                 using var dead = parent.Accept();
-                times++;
+                asked++;
                 if (!staysAlive)
                     reader.Close();
             }
             while (staysAlive && !IsClosedFor(() => reader.Send([.. redirect[1..], redirect[0]])));
-            return times;
+            return true;
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
-            return publisher.SafeHandle.IsClosed ? 0 : times;
+            return !publisher.SafeHandle.IsClosed;
         }
     }
 
