@@ -43,7 +43,7 @@ internal sealed record RestartRole : IWireMessage;
 internal sealed record FlowOpened(long Epoch, long FirstIteration, long Iterations, IReadOnlyList<string> Remarks);
 
 /// <summary>IterationActor -> SpreadRunActor: one that computes with published weights is there, and whether it has a state of its own.</summary>
-internal sealed record ReaderOpened(long Epoch, string Role, bool HasState);
+internal sealed record ReaderOpened(long Epoch, string Slot, bool HasState);
 
 /// <summary>IterationActor -> RunActor: an iteration or a measurement ended.</summary>
 internal sealed record IterationEnded(long Epoch, IterationReport Report);

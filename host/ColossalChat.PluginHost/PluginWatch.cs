@@ -35,9 +35,9 @@ public sealed class PluginWatch(IReadOnlyDictionary<string, string> folders)
         {
             return isKnown(plugin, folder) ? new Seen(FolderFingerprint.Stamp(folder), FolderFingerprint.Of(folder), null) : null;
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return null; // Being replaced: what comes is new.
+            return null; // Being replaced, or not to be read: what comes is new.
         }
     }
 

@@ -178,8 +178,8 @@ public sealed class IterationActorTests : TestKit
         Open("trainers.policy", new RoleFacts { HasState = true });
         Open("rollout.1");
         Open("reward.1", new RoleFacts { HasState = true });
-        Assert.Equal(new ReaderOpened(1, "rollout", HasState: false), _run.ExpectMsg<ReaderOpened>());
-        Assert.Equal(new ReaderOpened(1, "reward", HasState: true), _run.ExpectMsg<ReaderOpened>());
+        Assert.Equal(new ReaderOpened(1, "rollout.1", HasState: false), _run.ExpectMsg<ReaderOpened>());
+        Assert.Equal(new ReaderOpened(1, "reward.1", HasState: true), _run.ExpectMsg<ReaderOpened>());
     }
 
     protected override void AfterAll()

@@ -16,7 +16,7 @@ internal sealed partial class IterationActor
         Receive<PublishAgain>(again =>
         {
             var asker = Sender;
-            _pools.Withdraw();
+            _pools.Withdraw(again.Models);
             Publish(() => asker.Tell(new WeightsSpread(again.Step)));
         });
         Receive<SwapMembers>(members =>

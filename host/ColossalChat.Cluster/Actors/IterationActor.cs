@@ -85,7 +85,7 @@ internal sealed partial class IterationActor : ReceiveActor, IWithTimers
                 return;
             _facts[opened.Role] = opened.Facts;
             if (_flow.Definition.IsSpread && RoleTable.IsReader(opened.Role))
-                _flow.Run.Tell(new ReaderOpened(_flow.Epoch, RoleSlots.RoleOf(opened.Role), opened.Facts.HasState));
+                _flow.Run.Tell(new ReaderOpened(_flow.Epoch, opened.Role, opened.Facts.HasState));
             if (_swaps.IsUnderWay)
                 return;
             _pools.Welcome(opened.Role, Sender);

@@ -39,10 +39,12 @@ internal sealed class ReaderPools(FlowContext flow, RoleTable roles)
     /// Trainers that were made anew publish the same weights once more, and what the old ones published is gone with them: whoever
     /// comes is not sent to it, also when a reader still answers that it had it.
     /// </summary>
-    public void Withdraw()
+    /// <param name="models">What those trainers train; of others all stays.</param>
+    public void Withdraw(IReadOnlyCollection<string> models)
     {
-        _withdrawn.UnionWith(_newest.Values.Select(newest => newest.Publication));
-        _newest.Clear();
+        foreach (var model in models)
+            if (_newest.Remove(model, out var newest))
+                _withdrawn.Add(newest.Publication);
     }
 
     /// <summary>Tells readers of the newest weights that they have not; the first message may have been lost.</summary>

@@ -259,14 +259,18 @@ internal partial class RunActor : ReceiveActor, IWithTimers
         }
 
         RunTelemetry.Failed(failed);
-        if (IsSpared(failed))
+        if (IsSpared(failed, isLastTry: false))
             return;
         _budget = _budget.Spend(failed.Role, Context.System.Scheduler.Now);
         if (failed.Repair == Repair.None)
             Fail(failed.ExitCode, failed.Reason);
         else if (_budget.IsSpent(failed.Role))
+        {
+            if (IsSpared(failed, isLastTry: true))
+                return;
             Fail(ExitCode.Failed, $"{failed.Reason} It failed {_budget.CountOf(failed.Role)} times within "
                 + $"{_budget.Within.TotalMinutes:0} minutes; flow.role-restarts allows {_budget.Allowed} restarts. {WayOn()}");
+        }
         else if (failed.Repair == Repair.Restart)
         {
             Note("restart", $"{failed.Reason} The role is made anew and batch {failed.Batch} is repeated.");
@@ -278,7 +282,9 @@ internal partial class RunActor : ReceiveActor, IWithTimers
     }
 
     /// <summary>True for a failure that costs the run nothing, because others do what the role was to do.</summary>
-    protected virtual bool IsSpared(RoleFailed failed) => false;
+    /// <param name="failed">What failed.</param>
+    /// <param name="isLastTry">Whether the role was made anew as often as it may be.</param>
+    protected virtual bool IsSpared(RoleFailed failed, bool isLastTry) => false;
 
     /// <summary>Gives the attempt up and goes on from the last state.</summary>
     /// <param name="reason">What happened, a whole sentence.</param>

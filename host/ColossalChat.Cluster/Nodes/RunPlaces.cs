@@ -14,7 +14,7 @@ internal sealed record RunNode(NodeCard Card, IActorRef Actor)
     /// <summary>It wants to go, and gets nothing more.</summary>
     public bool IsLeaving { get; init; }
 
-    /// <summary>It could not host what others host; nothing is asked of it until it comes again.</summary>
+    /// <summary>It could not host what others host; nothing is asked of it while others can, until it comes again.</summary>
     public bool IsUnfit { get; init; }
 
     public bool IsUsable => IsReachable && !IsLeaving && !IsUnfit;

@@ -30,8 +30,9 @@ internal sealed partial class SpreadRunActor
     }
 
     // Whoever has roles takes part, also while he is silent or about to leave: he trains the next iteration, or is gone with it.
+    // This process does in any case: it writes down what stays.
     private void TellSwaps() => Swaps.Know(_places.Nodes
-        .Where(node => node.IsUsable || _places.SlotsOn(node.Card.Name).Count > 0)
+        .Where(node => node.IsUsable || _places.SlotsOn(node.Card.Name).Count > 0 || node.Card.Name == _spread.Card.Name)
         .ToDictionary(node => node.Card.Name, node => node.Actor));
 
     private bool IsLater(Action action)

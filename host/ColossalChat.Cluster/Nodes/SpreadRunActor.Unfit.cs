@@ -37,21 +37,33 @@ internal sealed partial class SpreadRunActor
 
     // Where a late node lacks something, such as access to the recorded version of a plugin, the run has all that it had before.
     // One that hosts other roles too is no late node; what it has may be the only one.
-    protected override bool IsSpared(RoleFailed failed)
+    protected override bool IsSpared(RoleFailed failed, bool isLastTry)
     {
-        if (failed.Batch != default || !_places.IsLate(failed.Role) || (failed.Repair != Repair.None && failed.IsOfRole))
+        var mayBeTriedAgain = failed.Repair != Repair.None && failed.IsOfRole && !isLastTry;
+        if (failed.Batch != default || !_places.IsLate(failed.Role) || mayBeTriedAgain)
             return false;
-        if (IsLater(() => Self.Tell(failed)))
-            return true;
         if (_places.NodeOf(failed.Role) is not { } node)
             return true; // Taken away since.
-        var name = node.Card.Name;
-        if (!_places.SlotsOn(name).All(slot => _places.IsLate(slot) && _places.IsHostedBeside(name, slot)))
+        var (name, slots) = (node.Card.Name, _places.SlotsOn(node.Card.Name));
+        if (!slots.All(slot => _places.IsLate(slot) && _places.IsHostedBeside(name, slot)))
             return false;
         _places.Set(node with { IsUnfit = true });
-        Note("warning", $"Node {name} is not used any more, until it is started again or was out of reach: {failed.Reason}");
-        TakeAway(node, "cannot be hosted");
-        TellSwaps();
+        Note("warning", $"Node {name} is not used any more while others do: {failed.Reason}");
+        if (Swaps.IsUnderWay && slots.Any(_opened.Contains))
+            Rewind($"Node {name} cannot go on with {string.Join(", ", slots)} while a plugin is exchanged.");
+        else
+            TakeAway(node, slots, "cannot be hosted"); // An exchange that waits for it to open does without.
         return true;
+    }
+
+    // Better one that could not do it once, perhaps for a reason that has passed, than none.
+    private bool HasPardoned(IReadOnlyCollection<string> roles)
+    {
+        RunNode[] unfit = [.. _places.Nodes.Where(node => node.IsUnfit && roles.Any(node.Has))];
+        foreach (var node in unfit)
+            _places.Set(node with { IsUnfit = false });
+        if (unfit.Length > 0)
+            TellSwaps();
+        return unfit.Length > 0;
     }
 }

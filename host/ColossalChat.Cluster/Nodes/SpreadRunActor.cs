@@ -14,6 +14,7 @@ internal sealed partial class SpreadRunActor : RunActor
     private readonly RunPlaces _places;
     private RunState? _from;
     private readonly LeavingNodes _leaving = new();
+    private readonly HashSet<string> _opened = [];
     private readonly HashSet<string> _stateful = [];
     private readonly Dictionary<string, (DateTimeOffset Heard, double ClockAhead, IReadOnlyDictionary<string, double> Hosted)> _heard = [];
     private readonly ClusterStatusFile _status;
@@ -40,7 +41,11 @@ internal sealed partial class SpreadRunActor : RunActor
         Receive<StopWanted>(_ => InterruptIfWaiting());
         Receive<WaitedLongEnough>(_ => NowhereLeft());
         Receive<PluginsUsed>(Used);
-        Receive<ReaderOpened>(opened => opened.Epoch == Epoch, opened => _ = opened.HasState ? _stateful.Add(opened.Role) : _stateful.Remove(opened.Role));
+        Receive<ReaderOpened>(opened => opened.Epoch == Epoch, opened =>
+        {
+            _opened.Add(opened.Slot);
+            _ = opened.HasState ? _stateful.Add(RoleSlots.RoleOf(opened.Slot)) : _stateful.Remove(RoleSlots.RoleOf(opened.Slot));
+        });
     }
 
     protected override void PreStart()
@@ -84,6 +89,7 @@ internal sealed partial class SpreadRunActor : RunActor
 
     protected override void BeforeAttempt()
     {
+        _opened.Clear();
         _stateful.Clear();
         _spread.Term.Begin(Epoch);
     }
@@ -103,6 +109,14 @@ internal sealed partial class SpreadRunActor : RunActor
             return;
         if (_places.TryPlace(_isFirst, out var missing) is not { } placement)
         {
+            if (HasPardoned(ClusterOptions.RoleNames))
+            {
+                TryStart();
+                return;
+            }
+
+            if (!Timers.IsTimerActive(Wait))
+                Timers.StartSingleTimer(Wait, new WaitedLongEnough(), _spread.Cluster.WaitForNodes);
             var text = string.Join("; ", missing);
             if (text != _lastMissing)
                 Note("nodes", $"Waiting for nodes: {text}.");
@@ -110,9 +124,10 @@ internal sealed partial class SpreadRunActor : RunActor
             return;
         }
 
+        _lastMissing = "";
         if (!HasRecordedPlugins())
             return;
-        (_isWaiting, _lastMissing) = (false, "");
+        _isWaiting = false;
         Timers.Cancel(Wait);
         TellSwaps();
         Note("nodes", "Roles are placed: " + string.Join(", ", _places.Nodes.Select(node => (node.Card.Name, Slots: _places.SlotsOn(node.Card.Name)))
@@ -245,8 +260,12 @@ internal sealed partial class SpreadRunActor : RunActor
     private void TakeAway(RunNode node, string why)
     {
         string[] moved = [.. _places.SlotsOn(node.Card.Name).Where(slot => RoleTable.IsReader(slot) && !_stateful.Contains(RoleSlots.RoleOf(slot)))];
-        if (moved.Length == 0)
-            return;
+        if (moved.Length > 0)
+            TakeAway(node, moved, why);
+    }
+
+    private void TakeAway(RunNode node, IReadOnlyList<string> moved, string why)
+    {
         foreach (var slot in moved)
         {
             _places.Lose(slot);
@@ -272,7 +291,9 @@ internal sealed partial class SpreadRunActor : RunActor
 
         if (Orphans.Any())
         {
-            if (!Timers.IsTimerActive(Wait))
+            if (HasPardoned([.. Orphans]))
+                Extend();
+            else if (!Timers.IsTimerActive(Wait))
                 Timers.StartSingleTimer(Wait, new WaitedLongEnough(), _spread.Cluster.WaitForNodes);
         }
         else

@@ -215,7 +215,7 @@ internal sealed class SwapActor : ReceiveActor, IWithTimers
         }
 
         Await(nameof(PublishAgain), then);
-        Context.Parent.Tell(new PublishAgain(_step));
+        Context.Parent.Tell(new PublishAgain(_step, [.. UsingTrainers.Select(slot => RoleSlots.TrainerOf(slot).Model).Distinct()]));
     }
 
     private void Record(Action then)

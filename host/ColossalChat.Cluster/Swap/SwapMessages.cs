@@ -80,8 +80,8 @@ internal sealed record RoleReady(int Step, string Role) : IWireMessage;
 /// <summary>Role actor -> SwapActor: the role threw, did not return in time or broke a promise.</summary>
 internal sealed record RoleRefused(int Step, string Role, string Reason) : IWireMessage;
 
-/// <summary>SwapActor -> IterationActor: trainers were made anew; have them publish their weights again.</summary>
-internal sealed record PublishAgain(int Step);
+/// <summary>SwapActor -> IterationActor: trainers of these models were made anew; have all publish their weights again.</summary>
+internal sealed record PublishAgain(int Step, IReadOnlyList<string> Models);
 
 /// <summary>IterationActor -> SwapActor: all readers have them.</summary>
 internal sealed record WeightsSpread(int Step);

@@ -18,6 +18,8 @@ internal sealed partial class PluginExchange
         lock (_lock)
         {
             var pending = Find(id);
+            if (pending.Previous is null)
+                throw new InvalidOperationException($"Exchange {id} was not made on this node.");
             _inUseFile?.Write(_inUse);
             try
             {

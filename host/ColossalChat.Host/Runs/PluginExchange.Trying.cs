@@ -32,13 +32,19 @@ internal sealed partial class PluginExchange
         Check(copy);
         var limit = Limit;
         var (bound, version) = (_binding.Current, _binding.Version);
-        var call = new LimitedCall<Tried>(() => Loaded(copy, bound, version), GiveUp);
+        var hasReturned = false;
+        var call = new LimitedCall<Tried>(() => Loaded(copy, bound, version), tried => GiveUp(tried, question, () => hasReturned = true));
         if (call.Within(limit, $"plugin {copy.Plugin}") is { } tried)
             return tried;
         var reason = $"It did not return within {limit}, which is twice flow.cancel-grace, while it was loaded: a static constructor, Register or its options hang. "
             + "That thread is lost until this process ends, and what it holds of the plugin cannot be unloaded. Mend it, then ask again with another build.";
         lock (_lock)
-            _hung[question] = reason;
+        {
+            // Slow and not hung: it may be asked for again.
+            if (!hasReturned)
+                _hung[question] = reason;
+        }
+
         throw new UserErrorException(reason);
     }
 
@@ -78,10 +84,14 @@ internal sealed partial class PluginExchange
     }
 
     // It returned after all, when nobody waited any more.
-    private void GiveUp(Tried tried)
+    private void GiveUp(Tried tried, string question, Action returned)
     {
         lock (_lock)
+        {
+            returned();
+            _hung.Remove(question);
             Retire(tried.Candidate);
+        }
     }
 
     // What the run is bound to by now may no longer be what the candidate was bound beside.

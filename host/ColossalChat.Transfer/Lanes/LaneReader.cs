@@ -18,6 +18,9 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hash
 {
     private const int MostBroken = 2;
 
+    // A publisher names others as long as it knows any; one that names dead ones without end is left like one that is silent.
+    private const int MostLost = 8;
+
     // What a call may take from the socket and still be in the cache when it is hashed.
     private const int HashedPiece = 1 << 18;
     private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(20);
@@ -30,6 +33,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hash
     private LaneLine? _source;
     private Guid _parent;
     private int _broken;
+    private int _lost;
 
     /// <summary>Fills the destination from a chunk on, and the spool where it has a file.</summary>
     /// <returns>The connection to the publisher, which knows that we have everything; null when it is gone.</returns>
@@ -142,7 +146,11 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hash
                 return;
             var (kind, length) = _source.ReceiveHead(_settings.Silence, cancel);
             if (kind == FrameKind.Wait && length == 0)
+            {
+                _patience = new Deadline(_settings.Silence);
                 continue;
+            }
+
             var start = (long)chunk * BlobFile.ChunkLength;
             var bytes = destination.Slice((int)start, (int)Math.Min(BlobFile.ChunkLength, blob.Bytes - start));
             if (kind != FrameKind.Chunk || length != bytes.Length + sizeof(ulong))
@@ -186,7 +194,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hash
 
         hashing.Set(chunk, hash);
         _here[chunk] = true;
-        (_patience, _pause) = (new Deadline(_settings.Silence), s_firstPause);
+        (_patience, _pause, _lost) = (new Deadline(_settings.Silence), s_firstPause, 0);
     }
 
     // After a failure: which connection is of no use any more, and is there still hope?
@@ -198,7 +206,7 @@ internal sealed class LaneReader(BlobReference blob, Spool spool, BlockHash hash
         if (_source != _publisher)
             _source?.Dispose();
         _source = null;
-        if (isParent && _publisher is not null && !_patience.HasPassed && TellsLost())
+        if (isParent && _publisher is not null && ++_lost <= MostLost && TellsLost())
             return;
         _publisher?.Dispose();
         (_publisher, _parent) = (null, Guid.Empty);

@@ -61,7 +61,7 @@ public sealed class ReaderPoolsTests : TestKit
         var (early, late) = (CreateTestProbe(), CreateTestProbe());
         Open("rollout.1", early);
         _pools.Published(Ready("old"), new HashSet<string> { "rollout.1" });
-        _pools.Withdraw();
+        _pools.Withdraw(["policy"]);
         _pools.Loaded(Weights("rollout.1", 1, "old"));
         Open("rollout.2", late);
         late.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
@@ -69,6 +69,18 @@ public sealed class ReaderPoolsTests : TestKit
         _pools.Published(Ready("new"), new HashSet<string> { "rollout.1" });
         Assert.Equal("new", late.ExpectMsg<WeightsReady>().Publication.ContentHash);
         _pools.Loaded(Weights("rollout.2", 1, "new"));
+        Assert.Single(_prompts.ExpectMsg<PoolsChanged>().Pools.Rollouts);
+    }
+
+    [Fact]
+    public void Weights_of_a_model_whose_trainers_stay_are_not_withdrawn()
+    {
+        var late = CreateTestProbe();
+        _pools.Published(Ready("old"), new HashSet<string>());
+        _pools.Withdraw(["critic"]);
+        Open("rollout.1", late);
+        Assert.Equal("old", late.ExpectMsg<WeightsReady>().Publication.ContentHash);
+        _pools.Loaded(Weights("rollout.1", 1, "old"));
         Assert.Single(_prompts.ExpectMsg<PoolsChanged>().Pools.Rollouts);
     }
 

@@ -135,6 +135,72 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_late_node_that_cannot_make_its_role_holds_up_no_exchange()
+    {
+        var slot = await PlacedLateAsync();
+        BeginExchange();
+        _run.Run.Tell(CannotHost(slot));
+        await _run.NoteAsync($"{slot} on late cannot be hosted");
+        Assert.DoesNotContain(_run.Seen, note => note.Message.Contains("made anew", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task One_that_had_made_it_takes_the_run_back_When_it_cannot_make_it_again_in_an_exchange()
+    {
+        var slot = await PlacedLateAsync();
+        _run.Run.Tell(new ReaderOpened(1, slot, HasState: false));
+        BeginExchange();
+        _run.Run.Tell(CannotHost(slot));
+        await _run.NoteAsync("All roles are made anew");
+        Assert.DoesNotContain(" on late", (await _run.NoteAsync("Roles are placed")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_late_role_that_throws_whenever_it_is_made_costs_its_node_and_not_the_run()
+    {
+        var slot = await PlacedLateAsync();
+        for (var ticket = 1; ticket < 9; ticket++)
+            _run.Run.Tell(new RoleFailed(1, slot, default, "There is no such library.", Repair.Restart) { Ticket = ticket });
+        await _run.NoteAsync("The role is made anew");
+        await _run.NoteAsync("Node late is not used any more while others do: There is no such library.");
+        Assert.False(_run.Ended.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_late_role_that_would_have_a_state_goes_with_its_node()
+    {
+        await PlacedAsync();
+        _run.Run.Tell(new ReaderOpened(1, "rollout.1", HasState: true));
+        _run.Come("late", RoleSlots.Rollout);
+        var slot = (await _run.NoteAsync("is hosted by late")).Message.Split(' ')[0];
+        _run.Run.Tell(CannotHost(slot));
+        await _run.NoteAsync($"{slot} on late cannot be hosted");
+    }
+
+    [Fact]
+    public async Task A_node_that_could_not_do_it_once_is_asked_again_when_nobody_else_is_left()
+    {
+        var slot = await PlacedLateAsync();
+        _run.Run.Tell(CannotHost(slot));
+        await _run.NoteAsync($"{slot} on late cannot be hosted");
+        _run.Run.Tell(new NodeGone("a"));
+        _run.Run.Tell(new NodeGone("b"));
+        await _run.NoteAsync("is hosted by late");
+    }
+
+    [Fact]
+    public async Task A_coordinator_that_leaves_without_a_role_takes_part_in_exchanges_all_the_same()
+    {
+        _run.Plugins = new FakeExchange();
+        await PlacedAsync();
+        _run.Come("a", s_scorers); // The supervisor's own node.
+        Assert.Contains("is leaving", (await _run.AskToLeaveAsync("a")).Message, StringComparison.Ordinal);
+        await _run.ToldAsync<LeaveNow>("a");
+        _run.Plugins.Wish("one");
+        await _run.ToldAsync<PrepareSwap>("a");
+    }
+
+    [Fact]
     public async Task A_node_that_was_there_from_the_beginning_is_not_done_without()
     {
         await PlacedAsync();
@@ -232,7 +298,7 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
     public async Task A_node_whose_reader_has_a_state_waits_for_a_checkpoint_like_one_with_trainers()
     {
         await PlacedAsync();
-        _run.Run.Tell(new ReaderOpened(1, "reward", HasState: true));
+        _run.Run.Tell(new ReaderOpened(1, "reward.1", HasState: true));
         Assert.EndsWith("once the state of reward.1 is saved.", (await _run.AskToLeaveAsync("a")).Message, StringComparison.Ordinal);
         Assert.Equal(["critic.1", "reference.1", "rollout.1"], (await _run.ToldSoFarAsync("a")).OfType<EndRole>().Select(end => end.Slot).Order());
         _run.Save(1);
@@ -243,7 +309,7 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
     public async Task A_reader_with_a_state_stays_on_its_silent_node_until_that_is_gone()
     {
         await PlacedAsync();
-        _run.Run.Tell(new ReaderOpened(1, "reward", HasState: true));
+        _run.Run.Tell(new ReaderOpened(1, "reward.1", HasState: true));
         _run.Run.Tell(new NodeSilent("a"));
         var lost = (await _run.NoteAsync("the batches go to others")).Message;
         Assert.Contains("critic.1", lost, StringComparison.Ordinal);
@@ -286,6 +352,21 @@ public sealed class SpreadRunTests : IAsyncLifetime, IDisposable
         await _run.NoteAsync("trainers.critic trainers.policy on u");
         await _run.ToldAsync<LeaveNow>("t");
     }
+
+    private async Task<string> PlacedLateAsync()
+    {
+        await PlacedAsync();
+        _run.Come("late", RoleSlots.Rollout);
+        return (await _run.NoteAsync("is hosted by late")).Message.Split(' ')[0];
+    }
+
+    private void BeginExchange()
+    {
+        _run.Run.Tell(new SwapReady(new SwapOffer("one", "Fake", "1", "2", ""), new SwapRequest("one", "Fake", "/fake")));
+        _run.Run.Tell(new SwapBegun(1, "one"));
+    }
+
+    private static RoleFailed CannotHost(string slot) => new(1, slot, default, "The copy cannot be read.", Repair.None, ExitCode.Resource);
 
     private async Task PlacedAsync()
     {

@@ -104,6 +104,23 @@ public sealed class LaneFuzzTests : IDisposable
         Assert.Equal(content, LaneNodes.Fetch(_nodes.Lane("reader"), blob));
     }
 
+    [Fact]
+    [Trait("Category", "CI")]
+    public void A_reader_that_says_nothing_when_others_are_sent_to_it_is_passed_over()
+    {
+        var publisher = _nodes.Lane("publisher");
+        var content = LaneNodes.Bytes(3 * BlobFile.ChunkLength);
+        var blob = publisher.Publish("weights", content);
+        using var silent = Listening();
+        using var paused = Connect(publisher.Port);
+        Send(paused, FrameKind.Hello, HelloFor(blob, PortOf(silent)).ToBytes());
+        paused.ReceiveTimeout = (int)LaneNodes.Limit.TotalMilliseconds;
+        Assert.Equal(5, paused.Receive(new byte[5]));
+
+        Assert.Equal(content, LaneNodes.Fetch(_nodes.Lane("reader"), blob));
+        Assert.True(silent.Poll(0, SelectMode.SelectRead), "The reader was not sent there.");
+    }
+
     [Theory]
     [Trait("Category", "CI")]
     [InlineData(false)]
